@@ -1,0 +1,38 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONWARNINGS ?=
+
+.PHONY: setup demo test lint bench clean lock
+
+setup: .setup
+
+# --no-compile: byte code is written on first use, which halves the time of the set-up.
+.setup: requirements/lock.txt requirements/pip.txt requirements/embedded-redis.txt pyproject.toml
+	@echo "setup  1/3  virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "setup: python3 has no venv module; on Debian: apt install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pip.txt
+	@echo "setup  2/3  packages from requirements/lock.txt (hashed)"
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements/lock.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "setup  3/3  a Redis server"
+	@$(BIN)/python -m amply_capacity.target.provision
+	@touch .setup
+
+demo: setup
+	@$(BIN)/python -m amply_capacity.cli demo
+
+test: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+bench: setup
+	@$(BIN)/python -m bench
+
+lock:
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml --output-file requirements/lock.txt
+
+clean:
+	rm -rf $(VENV) .setup reports .pytest_cache .mypy_cache .ruff_cache
