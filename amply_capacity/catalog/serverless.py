@@ -1,0 +1,74 @@
+"""Rates that are not per node: ElastiCache Serverless, backups, transfer, Extended Support, add-ons."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from amply_capacity.catalog.faults import refuse
+from amply_capacity.catalog.files import CATALOG_DIR, RateRow, read_table, source_texts
+from amply_capacity.catalog.prices import name_faults
+from amply_capacity.errors import NotOffered
+
+__all__ = ["Rate", "Serverless", "rates", "serverless"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One rate with its source."""
+
+    item: str
+    region: str
+    """A region's name, or `all`."""
+    engine: str
+    """`redis`, `valkey`, `redis/valkey` or `all`."""
+    unit: str
+    """What `amount` counts, e.g. `USD per GB-hour`; a few items are ratios or gigabytes."""
+    amount: float | None
+    """None where the item is a rule in words, in `detail`."""
+    detail: str
+    source: str
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serverless:
+    """What a serverless cache of one engine costs in one region."""
+
+    storage: Rate
+    """USD per GB-hour."""
+    ecpus: Rate
+    """USD per million ElastiCache Processing Units."""
+    minimum_storage: Rate
+    """GB per cache that are billed even when it is empty."""
+
+
+def serverless(region: str, engine: str) -> Serverless:
+    """The three rates; raises UnknownName, or NotOffered where the region has no serverless caches."""
+    refuse(name_faults(region, engine))
+    found = [rates(item, region, engine) for item in ("serverless_storage", "serverless_ecpu")]
+    if not all(found):
+        sold = sorted({rate.region for rate in rates("serverless_storage")})
+        raise NotOffered(f"serverless caches are not offered in {region}", got="no price there",
+                         do=f"choose a node type, or one of the {len(sold)} regions: {', '.join(sold)}")
+    return Serverless(found[0][0], found[1][0], rates("serverless_minimum_metered_storage", engine=engine)[0])
+
+
+def rates(item: str, region: str | None = None, engine: str | None = None) -> tuple[Rate, ...]:
+    """The rates of that item, with a region or engine those that hold there; empty where there is none."""
+    return tuple(
+        rate for rate in _rates()
+        if rate.item == item
+        and (region is None or rate.region in (region, "all"))
+        and (engine is None or rate.engine == "all" or engine in rate.engine.split("/"))
+    )
+
+
+@functools.cache
+def _rates() -> tuple[Rate, ...]:
+    texts = source_texts()
+    return tuple(
+        Rate(row.item, row.region, row.engine, row.unit, float(row.amount) if row.amount else None,
+             row.detail, texts[row.source], row.as_of)
+        for row in read_table(RateRow, CATALOG_DIR / "rates.csv")
+    )

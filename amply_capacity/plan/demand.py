@@ -1,0 +1,258 @@
+"""`demand.toml`: what Amply needs, what it costs when it fails, and how sure anybody is of either.
+
+The tables of the file are the dataclasses below, key by key; `data/demand.example.toml` explains each in the
+file's own words. Any quantity may be a number or `{low=, mid=, high=, confidence=0.9}` and becomes an
+Interval; settings (replicas, horizon, percentages that somebody chose once) are plain numbers. pydantic reads
+and checks them here, at the edge; what leaves this module are frozen dataclasses.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, cast
+
+from pydantic import ConfigDict, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
+
+from amply_capacity.errors import BadDemand
+from amply_capacity.interval import Interval
+from amply_capacity.plan.faults import catalog_faults, faults_of
+from amply_capacity.plan.quantity import (
+    INTERVAL_KEYS,
+    Amount,
+    AtLeastOne,
+    FreePercent,
+    GrowthPercent,
+    Percent,
+    Positive,
+)
+
+__all__ = [
+    "Activity",
+    "Allowed",
+    "Cluster",
+    "Connections",
+    "Demand",
+    "Failures",
+    "Horizon",
+    "Money",
+    "Organisations",
+    "ResponseTimes",
+    "Slo",
+    "Users",
+    "load_demand",
+]
+
+_STRICT: ConfigDict = {"extra": "forbid"}
+
+# Defaults of what a demand file may leave out. The pool's size is that of lib/redis.py in the specification; the
+# others are guesses with wide bounds: AWS publishes neither failure rates nor firm recovery times.
+_POOL_SIZE = Interval.exact(20.0)
+_PER_NODE_YEAR = Interval(0.05, 0.3, 2.0)
+_MINUTES_SINGLE = Interval(5.0, 10.0, 20.0)
+_MINUTES_REPLICA = Interval(0.3, 0.7, 2.0)
+_REPLICATION_LAG_SECONDS = Interval(0.001, 0.05, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """`[cluster]`: what runs today."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    region: StrictStr
+    engine: StrictStr
+    node_type: StrictStr
+    replicas: Annotated[int, Field(strict=True, ge=0, le=5)] = 0
+    term: StrictStr = "on_demand"
+    reserved_memory_percent: Annotated[float, Field(strict=True, ge=0, le=95)] = 25.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """`[allowed]`: constraints that nothing measured can lift. `node_types` are globs such as `cache.t4g.*`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    node_types: list[StrictStr] = field(default_factory=lambda: ["cache.*"])
+
+    def allows(self, node_type: str) -> bool:
+        return any(fnmatchcase(node_type, pattern) for pattern in self.node_types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """`[users]`: registered people today, their growth, and what each leaves in Redis."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    registered: Amount
+    growth_percent_per_month: GrowthPercent
+    sessions_per_user: Amount
+    stale_index_members_per_user: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisations:
+    """`[organisations]`: how many there are, by their users, and the API keys of each."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    users_per_organisation: Positive
+    api_keys_per_organisation: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """`[activity]`: rates of operations per registered user, means over the whole day, and the peak over the
+    mean."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    requests_per_user_hour: Amount
+    peak_to_mean: AtLeastOne
+    touches_per_request: Amount
+    rate_checks_per_request: Amount
+    cached_reads_per_request: Amount
+    logins_per_user_day: Amount
+    log_outs_per_user_day: Amount
+    log_outs_everywhere_per_user_day: Amount
+    active_lists_per_user_day: Amount
+    tasks_per_user_hour: Amount
+    result_reads_per_task: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """`[connections]`: application tasks x worker processes in each x connections in the pool of each."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    tasks: Amount
+    workers_per_task: Amount
+    pool_size: Amount = _POOL_SIZE
+    grow_with_users: StrictBool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseTimes:
+    """`[slo.p99_ms]`: the promised 99th percentile of each use case's operations."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    sessions: Positive
+    rate_limit: Positive
+    cache: Positive
+    celery_results: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slo:
+    """`[slo]`: what the application is promised."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    p99_ms: ResponseTimes
+    hit_rate_percent: Percent
+    evictions_per_minute: Amount
+    free_memory_percent: FreePercent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """`[money]`: what failing costs."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    usd_per_downtime_minute: Amount
+    usd_per_lost_session: Amount
+    usd_per_breached_slo_minute: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """`[failures]`: how often a node fails and how long Redis is away; the defaults are priors, not
+    measurements.
+
+    AWS publishes no failure rate of a node: the defaults are guesses with wide bounds, so say what your own
+    history shows.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    per_node_year: Amount = _PER_NODE_YEAR
+    minutes_single: Amount = _MINUTES_SINGLE
+    minutes_replica: Amount = _MINUTES_REPLICA
+    replication_lag_seconds: Amount = _REPLICATION_LAG_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon:
+    """`[plan]`: how far ahead, and in which share of the worlds a node type has to fit."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    horizon_months: Annotated[int, Field(strict=True, ge=1, le=120)] = 24
+    confidence: Annotated[float, Field(strict=True, ge=0.5, lt=1.0)] = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """The whole file, checked."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    cluster: Cluster
+    users: Users
+    organisations: Organisations
+    activity: Activity
+    connections: Connections
+    slo: Slo
+    money: Money
+    failures: Failures = Failures()
+    plan: Horizon = Horizon()
+    allowed: Allowed = field(default_factory=Allowed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The tables as in the file: a known quantity as a number, an uncertain one with its low, mid and
+        high."""
+        return {table: _plain(content) for table, content in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == set(INTERVAL_KEYS):
+        return value["mid"] if value["low"] == value["high"] else value
+    return {key: _plain(content) for key, content in value.items()}
+
+
+def load_demand(path: Path) -> Demand:
+    """Reads and checks a demand file.
+
+    Raises BadDemand for a file that cannot be read, is no TOML, or holds faults; all faults are listed at
+    once.
+    """
+    tables = _read(path)
+    faults: list[StrictStr] = []
+    demand: Demand | None = None
+    try:
+        demand = TypeAdapter(Demand).validate_python(tables)
+    except ValidationError as error:
+        faults += faults_of(cast(list[Mapping[str, Any]], error.errors()), Demand)
+    faults += catalog_faults(tables.get("cluster"))
+    if demand is None or faults:
+        raise BadDemand(f"the demand file {path} has {len(faults)} fault{'s' * (len(faults) != 1)}",
+                        got="; ".join(faults), do="correct them; data/demand.example.toml shows every key")
+    return demand
+
+
+def _read(path: Path) -> dict[str, Any]:
+    example = "name a demand file; data/demand.example.toml is one to copy"
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise BadDemand("there is no such demand file", got=str(path), do=example) from None
+    except IsADirectoryError:
+        raise BadDemand("the demand file is a directory", got=str(path), do=example) from None
+    except OSError as error:
+        got = f"{path}: {error.strerror}"
+        raise BadDemand("the demand file cannot be read", got=got, do=example) from None
+    except UnicodeDecodeError as error:
+        got = f"{path}, byte {error.start}"
+        raise BadDemand("the demand file is not UTF-8 text", got=got, do=example) from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        what = f"the demand file {path} is no TOML"
+        raise BadDemand(what, got=str(error), do="correct that line") from None

@@ -1,0 +1,131 @@
+"""Month by month: which node type each world has by then, and what it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Month", "Path", "Upgrade", "month_names", "path", "projection", "upgrades"]
+
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """`types[w, m]` is the type of world w in month m + 1, an index into the candidates from cheap to dear.
+
+    `unserved[w, m]` says that nothing offered was enough; the world then stands at the dearest type, so that
+    what it pays is a lower bound.
+    """
+
+    types: Indices
+    unserved: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """`node_type` is the one that the world of median cost pays for."""
+
+    month: str
+    node_type: str
+    usd_low: float
+    usd_mid: float
+    usd_high: float
+    nothing_fits: float
+    """Share of the worlds in which no offered type is enough."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"month": self.month, "node_type": self.node_type, "usd_low": round(self.usd_low, 4),
+                "usd_mid": round(self.usd_mid, 4), "usd_high": round(self.usd_high, 4),
+                "nothing_fits": round(self.nothing_fits, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A month in which the median world changes its type."""
+
+    month: str
+    from_type: str
+    to_type: str
+    constraint: str
+    """What the old type has least of by then."""
+    act_by: str
+    """The first month in which the old type is too small for more worlds than the plan's confidence leaves
+    open."""
+    probability_by_month: tuple[tuple[str, float], ...]
+    """Share of the worlds that have left the old type, and all cheaper ones, by each month."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "month": self.month,
+            "from": self.from_type,
+            "to": self.to_type,
+            "constraint": self.constraint,
+            "act_by": self.act_by,
+            "probability_by_month": {month: round(share, 4) for month, share in self.probability_by_month},
+        }
+
+
+def month_names(start: date, count: int) -> tuple[str, ...]:
+    """`2026-12` and on: the `count` months after that of `start`."""
+    first = start.year * 12 + start.month
+    return tuple(f"{month // 12}-{month % 12 + 1:02d}" for month in range(first, first + count))
+
+
+def path(enough: Sequence[Bools], start: int) -> Path:
+    """Each world begins at the candidate `start` and, whenever its type is not enough, goes up to the
+    cheapest that is.
+
+    `enough[i]` says where candidate i, counted from cheap to dear, has enough: shape (worlds, months). No
+    world ever goes down, so a month never costs less than the one before.
+    """
+    stacked = np.stack(enough)
+    candidates, worlds, months = stacked.shape
+    types = np.empty((worlds, months), dtype=np.intp)
+    unserved = np.zeros((worlds, months), dtype=np.bool_)
+    now = np.full(worlds, start, dtype=np.intp)
+    every, position = np.arange(worlds), np.arange(candidates)[:, None]
+    for month in range(months):
+        short = np.flatnonzero(~stacked[now, every, month])
+        dearer = stacked[:, short, month] & (position > now[short])
+        served = dearer.any(axis=0)
+        now[short] = np.where(served, dearer.argmax(axis=0), candidates - 1)
+        unserved[short, month] = ~served
+        types[:, month] = now
+    return Path(types, unserved)
+
+
+def projection(taken: Path, node_types: Sequence[str], usd_per_month: Sequence[float],
+               months: Sequence[str]) -> tuple[Month, ...]:
+    """What is paid in each month: the 5 %, 50 % and 95 % worlds by cost, each a bill that some world really
+    has."""
+    low, mid, high = np.quantile(taken.types, [0.05, 0.5, 0.95], axis=0, method="inverted_cdf").astype(int)
+    nothing = taken.unserved.mean(axis=0)
+    return tuple(
+        Month(name, node_types[mid[m]], usd_per_month[low[m]], usd_per_month[mid[m]], usd_per_month[high[m]],
+              float(nothing[m]))
+        for m, name in enumerate(months)
+    )
+
+
+def upgrades(taken: Path, rows: Sequence[Month], node_types: Sequence[str], first: str,
+             confidence: float, short_of: Callable[[str, int], str]) -> tuple[Upgrade, ...]:
+    """The median world's changes of type, from `first` on; `short_of(type, row number)` names the constraint.
+    """
+    found = []
+    present = first
+    for number, row in enumerate(rows):
+        if row.node_type != present:
+            left = (taken.types > node_types.index(present)).mean(axis=0)
+            by_month = tuple((each.month, float(share)) for each, share in zip(rows, left, strict=True))
+            act_by = next((month for month, share in by_month if share > 1.0 - confidence), row.month)
+            short = short_of(present, number)
+            found.append(Upgrade(row.month, present, row.node_type, short, act_by, by_month))
+            present = row.node_type
+    return tuple(found)

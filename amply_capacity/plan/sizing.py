@@ -1,0 +1,187 @@
+"""Which node types carry the load: what is needed in every world and month, against what a node type has.
+
+Needs are measured bytes and CPU times the demand's counts; they are held against a node type constraint by
+constraint. Arrays have the shape (worlds, months), column 0 today, as in `workload`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from amply_capacity.catalog.nodes import NodeType
+from amply_capacity.interval import Interval
+from amply_capacity.plan.assumptions import (
+    BACKLOG_BYTES,
+    ELASTICACHE_CONNECTIONS,
+    ENGINE_CORE_SHARE,
+    FRAMING_BYTES,
+    HOST_OVERHEAD_CORES,
+    HOST_TO_NODE_CPU,
+    INDEX_MEMBER_BYTES,
+    SMALLEST_INDEX_BYTES,
+)
+from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.workload import Workload
+from amply_capacity.plan.worlds import Floats, Worlds
+
+__all__ = ["UNITS", "Capacity", "Needs", "capacities", "fits", "needs", "table_bytes"]
+
+UNITS: Mapping[str, str] = {
+    "memory": "bytes",
+    "cpu": "cores",
+    "cpu_credits": "cores",
+    "connections": "connections",
+    "network": "bits per second",
+    "network_burst": "bits per second",
+}
+"""The constraints, and the unit of each: `cpu` is the engine's thread at the peak, `cpu_credits` the whole
+node's mean; `network` is the mean rate against the baseline, `network_burst` the peak rate against the burst,
+of the busier direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the load needs, by constraint, and the parts of its memory."""
+
+    by_constraint: Mapping[str, Floats]
+    memory_items: Mapping[str, Floats]
+    """Bytes by what holds them; they add up to `used_memory` before any of it is kept free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a node type has of one constraint; None where the catalog does not know it."""
+
+    available: float | None
+    how: str
+    """In words, for the reason that names it."""
+
+
+def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds) -> Needs:
+    """Raises BadRun where the demand needs a figure that no run holds."""
+    counted = {
+        "session_bytes": load.sessions,
+        "index_bytes": load.users,
+        "counter_bytes": load.counters,
+        "cached_bytes": load.cached,
+        "result_bytes": load.results,
+        "connection_bytes": load.connections,
+    }
+    used = [name for name, count in counted.items() if count.any()]
+    operations = [name for name, rate in load.per_user_per_second.items() if rate.any()]
+    figures.require(used, operations)
+    items = _memory_items({name: counted[name] for name in used}, figures, demand, load, worlds)
+    commands, bytes_in, bytes_out = _per_user(figures, load, operations)
+    assert figures.cpu_us_per_command is not None
+    cpu_us = (worlds.draw("evidence.cpu_us_per_command", figures.cpu_us_per_command)
+              * worlds.draw("prior.host_to_node_cpu", HOST_TO_NODE_CPU))
+    framing = commands * worlds.draw("prior.framing_bytes", FRAMING_BYTES)
+    # What comes in is written to a replica at most once more: counted always, as the backlog is.
+    busier_bytes = np.maximum(bytes_in + framing, bytes_out + framing + bytes_in)
+    cores = load.users * (commands * cpu_us / 1e6)[:, None]
+    bits = load.users * (8.0 * busier_bytes)[:, None]
+    peak = load.peak_to_mean[:, None]
+    free_factor = _free_factor(demand.slo.free_memory_percent, worlds)[:, None]
+    memory = np.sum(list(items.values()), axis=0) * free_factor
+    return Needs(
+        by_constraint={
+            "memory": memory,
+            "cpu": cores * peak,
+            "cpu_credits": cores + HOST_OVERHEAD_CORES,
+            "connections": load.connections,
+            "network": bits,
+            "network_burst": bits * peak,
+        },
+        memory_items=items,
+    )
+
+
+def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
+    """What the node type has, by constraint; a constraint that does not concern it is absent."""
+    reserved, free = demand.cluster.reserved_memory_percent, demand.slo.free_memory_percent.mid
+    usable = node.usable_bytes(reserved)
+    found = {
+        "memory": Capacity(usable * (1.0 - free / 100.0),
+                           f"{usable / 1e6:,.0f} MB usable less {free:g} % kept free"),
+        "cpu": Capacity(ENGINE_CORE_SHARE, f"{ENGINE_CORE_SHARE:.0%} of the one core that runs commands"),
+        "connections": Capacity(node.maxclients - ELASTICACHE_CONNECTIONS,
+                                f"{node.maxclients:,} less {ELASTICACHE_CONNECTIONS} for ElastiCache itself"),
+    }
+    if node.is_burstable:
+        baseline = node.cpu_baseline_percent_per_vcpu
+        if node.vcpu is None or baseline is None:
+            found["cpu_credits"] = Capacity(None, "its vCPU or CPU baseline")
+        else:
+            found["cpu_credits"] = Capacity(node.vcpu * baseline / 100.0,
+                                            f"{node.vcpu} vCPU × {baseline:g} % baseline")
+    sustained, burst = node.network_baseline_gbps, node.network_burst_gbps
+    found["network"] = Capacity(None if sustained is None else sustained * 1e9, "its network baseline")
+    # A node sustains its baseline, so that is the least that it can burst to.
+    fastest = sustained if burst is None else burst
+    found["network_burst"] = Capacity(None if fastest is None else fastest * 1e9, "its fastest network rate")
+    return found
+
+
+def fits(node: NodeType, demand: Demand, need: Needs) -> np.typing.NDArray[np.bool_]:
+    """Where the node type has enough of everything; nowhere, if the catalog lacks a fact that this depends
+    on."""
+    enough = np.ones_like(need.by_constraint["memory"], dtype=np.bool_)
+    for constraint, capacity in capacities(node, demand).items():
+        if capacity.available is None:
+            return np.zeros_like(enough)
+        enough &= need.by_constraint[constraint] <= capacity.available
+    return enough
+
+
+def table_bytes(keys: Floats) -> Floats:
+    """Buckets of a hash table of so many keys while it grows into them: the old table and the doubled one.
+
+    8 bytes times the power of two that holds the keys, and half of that again for the table it grows out of,
+    until the rehash is through (Redis 7.0 dict.c).
+    """
+    buckets = 2.0 ** np.ceil(np.log2(np.maximum(keys, 4.0)))
+    return 1.5 * 8.0 * buckets
+
+
+def _memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Demand, load: Workload,
+                  worlds: Worlds) -> dict[str, Floats]:
+    items: dict[str, Floats] = {}
+    for name, count in counted.items():
+        each = worlds.draw(f"footprint.{name}", getattr(figures.footprint, name))
+        if name == "index_bytes":
+            each = _index_bytes(each, demand, load, worlds)
+        items[name.removesuffix("_bytes")] = count * each[:, None]
+    volatile = load.sessions + load.counters + load.cached + load.results
+    items["hash tables"] = table_bytes(volatile + load.users) + table_bytes(volatile)
+    items["replication backlog"] = np.full_like(load.users, BACKLOG_BYTES)
+    items["server"] = np.full_like(load.users, figures.footprint.base_bytes)
+    return items
+
+
+def _index_bytes(measured: Floats, demand: Demand, load: Workload, worlds: Worlds) -> Floats:
+    """Bytes of one user's index: as measured with the median's session ids in it, and more or less for those
+    of a world."""
+    median = demand.users.sessions_per_user.mid + demand.users.stale_index_members_per_user.mid
+    member = worlds.draw("prior.index_member_bytes", INDEX_MEMBER_BYTES)
+    with_members = measured + (load.index_members_per_user - median) * member
+    return np.maximum(with_members, np.minimum(measured, SMALLEST_INDEX_BYTES))
+
+
+def _per_user(figures: Measured, load: Workload, operations: list[str]) -> tuple[Floats, Floats, Floats]:
+    """Commands, request bytes and reply bytes a second of one registered user, each of shape (worlds,)."""
+    totals = np.zeros((3, load.peak_to_mean.size))
+    for name in operations:
+        cost = figures.operations[name]
+        totals += np.outer([cost.commands, cost.bytes_in, cost.bytes_out], load.per_user_per_second[name])
+    return totals[0], totals[1], totals[2]
+
+
+def _free_factor(free_percent: Interval, worlds: Worlds) -> Floats:
+    """By how much an uncertain promise of free memory asks for more than its median, which the capacity has
+    taken off."""
+    wanted = np.minimum(worlds.draw("slo.free_memory_percent", free_percent), 99.0)
+    return (100.0 - free_percent.mid) / (100.0 - wanted)

@@ -1,0 +1,121 @@
+"""What the demand comes to, month by month in every world: people, keys, connections, operations per second.
+
+Arrays of months have the shape (worlds, 1 + horizon): column 0 is today, column m is m months later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.worlds import Floats, Worlds
+
+__all__ = ["CACHED_TTL_S", "COUNTER_TTL_S", "RESULT_TTL_S", "Workload", "workload"]
+
+COUNTER_TTL_S = 60
+CACHED_TTL_S = 300
+RESULT_TTL_S = 3600
+
+_HOUR_S, _DAY_S = 3_600.0, 86_400.0
+# More people than there are. It keeps a century of impossible growth inside the range of a float.
+_MOST_USERS = 1e13
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Counts of keys at the peak hour, which memory has to hold, and rates per user."""
+
+    users: Floats
+    sessions: Floats
+    index_members_per_user: Floats
+    """Session ids in one user's index, those of expired sessions included; shape (worlds,)."""
+    counters: Floats
+    """Rate-limit counters alive at once: no more than there are API keys, nor than checks in a counter's 60
+    s."""
+    cached: Floats
+    """Cached organisations: no more than there are, nor than cached reads in the 300 s of one."""
+    results: Floats
+    """Celery results of the peak hour."""
+    connections: Floats
+    per_user_per_second: Mapping[str, Floats]
+    """Mean operations of one registered user by operation name, shape (worlds,)."""
+    peak_to_mean: Floats
+    """Shape (worlds,)."""
+
+    def operations_per_second(self, operation: str, *, peak: bool) -> Floats:
+        """Rate of one operation (not of commands), shape (worlds, months)."""
+        rate = self.per_user_per_second[operation]
+        return self.users * (rate * self.peak_to_mean if peak else rate)[:, None]
+
+
+def workload(demand: Demand, worlds: Worlds) -> Workload:
+    """The demand in each of the worlds."""
+    users = _users(demand, worlds)
+    rates = _per_user_per_second(demand, worlds)
+    peak_to_mean = worlds.draw("activity.peak_to_mean", demand.activity.peak_to_mean, at_least=1.0)
+
+    def at_peak(operation: str, seconds: float) -> Floats:
+        return users * (rates[operation] * peak_to_mean * seconds)[:, None]
+
+    live = worlds.draw("users.sessions_per_user", demand.users.sessions_per_user)
+    stale = worlds.draw("users.stale_index_members_per_user", demand.users.stale_index_members_per_user)
+    tables = demand.organisations
+    users_each = worlds.draw("organisations.users_per_organisation", tables.users_per_organisation, 1e-9)
+    keys_each = worlds.draw("organisations.api_keys_per_organisation", tables.api_keys_per_organisation)
+    organisations = users / users_each[:, None]
+    return Workload(
+        users=users,
+        sessions=users * live[:, None],
+        index_members_per_user=live + stale,
+        counters=np.minimum(organisations * keys_each[:, None], at_peak("check", COUNTER_TTL_S)),
+        cached=np.minimum(organisations, at_peak("cached_read", CACHED_TTL_S)),
+        results=at_peak("store_result", RESULT_TTL_S),
+        connections=_connections(demand, worlds, users),
+        per_user_per_second=rates,
+        peak_to_mean=peak_to_mean,
+    )
+
+
+def _users(demand: Demand, worlds: Worlds) -> Floats:
+    today = worlds.draw("users.registered", demand.users.registered)
+    percent = worlds.draw("users.growth_percent_per_month", demand.users.growth_percent_per_month, -99.0)
+    months = np.arange(demand.plan.horizon_months + 1)
+    # Over 1e30-fold growth is cut: the number of users is, too, and exp() must not overflow.
+    factor = np.exp(np.minimum(months * np.log1p(percent / 100.0)[:, None], 70.0))
+    return np.minimum(today[:, None] * factor, _MOST_USERS)
+
+
+def _per_user_per_second(demand: Demand, worlds: Worlds) -> dict[str, Floats]:
+    """Operations a second of one registered user, by the names that the traffic uses."""
+    activity = demand.activity
+    drawn = {name: worlds.draw(f"activity.{name}", getattr(activity, name))
+             for name in (field.name for field in fields(activity)) if name != "peak_to_mean"}
+    requests = drawn["requests_per_user_hour"] / _HOUR_S
+    tasks = drawn["tasks_per_user_hour"] / _HOUR_S
+    return {
+        "validate": requests,
+        "touch": requests * drawn["touches_per_request"],
+        "check": requests * drawn["rate_checks_per_request"],
+        "cached_read": requests * drawn["cached_reads_per_request"],
+        "create": drawn["logins_per_user_day"] / _DAY_S,
+        "log_out": drawn["log_outs_per_user_day"] / _DAY_S,
+        "log_out_everywhere": drawn["log_outs_everywhere_per_user_day"] / _DAY_S,
+        "list_active": drawn["active_lists_per_user_day"] / _DAY_S,
+        "store_result": tasks,
+        "get_result": tasks * drawn["result_reads_per_task"],
+    }
+
+
+def _connections(demand: Demand, worlds: Worlds, users: Floats) -> Floats:
+    tables = demand.connections
+    tasks = worlds.draw("connections.tasks", tables.tasks)[:, None]
+    if tables.grow_with_users:
+        today = users[:, :1]
+        tasks = tasks * np.divide(users, today, out=np.ones_like(users), where=today > 0.0)
+    workers = worlds.draw("connections.workers_per_task", tables.workers_per_task)[:, None]
+    pool = worlds.draw("connections.pool_size", tables.pool_size)[:, None]
+    # Tasks come whole.
+    return np.broadcast_to(np.ceil(tasks - 1e-9) * workers * pool, users.shape)

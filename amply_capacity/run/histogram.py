@@ -1,0 +1,42 @@
+"""Microsecond histograms that merge by addition: buckets of at most 3.1 % width, named by their upper bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["bucket_upper_us", "quantile_us", "quantiles_us"]
+
+_EXACT_BELOW_US = 64
+_SUB_BUCKET_BITS = 5  # 32 buckets an octave: a width of 1/32 of the value at most
+
+
+def bucket_upper_us(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The upper bound of each time's bucket, µs, any shape; times under 64 µs are their own bucket.
+
+    The log-linear layout of HdrHistogram (Gil Tene, 2012) with 32 sub-buckets an octave: bounds never depend on the
+    data, so that histograms of different seconds, processes and runs add up.
+    """
+    times = np.maximum(times_us, 0)
+    octave = np.frexp(times.astype(np.float64))[1] - 1  # floor(log2), exact for integers below 2**53
+    shift = np.where(times < _EXACT_BELOW_US, 0, octave - _SUB_BUCKET_BITS).astype(np.int64)
+    bounds: NDArray[np.int64] = (((times >> shift) + 1) << shift) - 1
+    return bounds
+
+
+def quantile_us(buckets: pd.Series, counts: pd.Series, q: float) -> float:
+    """The `q` quantile in µs of a histogram given as rows; NaN where it is empty."""
+    return float(quantiles_us(buckets, counts, [q])[0])
+
+
+def quantiles_us(buckets: pd.Series, counts: pd.Series, qs: list[float]) -> NDArray[np.float64]:
+    """Several quantiles of one histogram, µs: the smallest bound that at least a share `q` of the times lies within."""
+    if len(buckets) == 0:
+        return np.full(len(qs), np.nan)
+    order = np.argsort(buckets.to_numpy(), kind="stable")
+    bounds = buckets.to_numpy()[order]
+    cumulated = np.cumsum(counts.to_numpy()[order])
+    ranks = np.maximum(np.ceil(np.asarray(qs) * cumulated[-1] - 1e-9), 1)
+    values: NDArray[np.float64] = bounds[np.searchsorted(cumulated, ranks)].astype(np.float64)
+    return values

@@ -1,0 +1,164 @@
+"""Reads run directories: one, the newest, all, or one that was cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amply_capacity.errors import BadRun
+from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
+from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
+from amply_capacity.run.writer import finish
+
+__all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run: its manifest, and its tables read when first asked for."""
+
+    directory: Path
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["run"])
+
+    @property
+    def verdict(self) -> str:
+        return str(self.manifest["verdict"])
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        return self._table("requests")
+
+    @cached_property
+    def server(self) -> pd.DataFrame:
+        return self._table("server")
+
+    @cached_property
+    def commands(self) -> pd.DataFrame:
+        return self._table("commands")
+
+    @cached_property
+    def accesses(self) -> pd.DataFrame:
+        return self._table("accesses")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        events = self._table("events")
+        return events.assign(detail=events["detail"].map(json.loads))
+
+    @cached_property
+    def measured_seconds(self) -> tuple[int, int]:
+        """First and last whole Unix second of the measured phase, both inclusive."""
+        phases = self.events[self.events["kind"] == "phase"]
+        starts = phases.loc[phases["name"] == "measured", "time_s"]
+        ends = phases.loc[phases["name"] == "ended", "time_s"]
+        seconds = self.requests["second"]
+        if starts.empty or seconds.empty:
+            raise BadRun(f"run {self.name} has no measured phase", got="it ended before the load began",
+                         do="record it again for at least 10 seconds, e.g. with -t 30s")
+        first = int(starts.iloc[0]) + 1
+        last = int(ends.iloc[-1]) - 1 if len(ends) else int(seconds.max()) - 1
+        if last - first < 2:
+            raise BadRun(f"run {self.name} is too short to say anything",
+                         got=f"{max(last - first + 1, 0)} whole seconds of load",
+                         do="record it again for at least 10 seconds, e.g. with -t 30s")
+        return first, last
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.directory / f"{name}.parquet"
+        try:
+            frame = pd.read_parquet(path)
+        except FileNotFoundError:
+            raise BadRun(f"run {self.name} lacks its table {name}", got=f"no file {path}",
+                         do="`amply-capacity runs recover` it, or choose another run") from None
+        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise BadRun(f"run {self.name} has a damaged table {name}", got=f"{path}: {str(error)[:120]}",
+                         do="restore the file, or choose another run") from None
+        missing = [column.name for column in TABLES[name] if column.name not in frame.columns]
+        if missing:
+            raise BadRun(f"run {self.name}: table {name} lacks columns", got=f"no {', '.join(missing)}",
+                         do="choose a run of this version")
+        return frame
+
+
+def read_run(directory: Path | str) -> Run:
+    """The run in that directory, or of that name under `data/runs/`.
+
+    Raises BadRun for a directory that is missing, empty, truncated (not yet finished: recover it) or of a newer schema.
+    """
+    path = Path(directory)
+    if not path.exists() and (RUNS_DIR / path).is_dir():
+        path = RUNS_DIR / path
+    if not path.is_dir():
+        raise BadRun("there is no such run", got=str(directory),
+                     do="`amply-capacity runs list` shows the runs; record one with Locust")
+    manifest = _manifest(path)
+    unfinished = (path / "parts").is_dir()
+    missing = [f"{table}.parquet" for table in TABLES if not (path / f"{table}.parquet").exists()]
+    if unfinished or missing:
+        raise BadRun("the run is truncated: it was cut off while it was recorded, or files were lost",
+                     got=f"{path}: " + ("its parts are there" if unfinished else f"no {', '.join(missing)}"),
+                     do=f"`amply-capacity runs recover {path}`" if unfinished else
+                     "restore the files, or choose another run")
+    return Run(path, manifest)
+
+
+def recover(directory: Path | str) -> Run:
+    """Finish a run that was cut off, from its parts; its verdict becomes `partial`. A whole run is returned as it is.
+
+    Raises BadRun when there is nothing to recover from.
+    """
+    path = Path(directory)
+    manifest = _manifest(path)
+    if (path / "parts").is_dir():
+        finish(path, {**manifest, "verdict": "partial"})
+    return read_run(path)
+
+
+def all_runs() -> list[Run]:
+    """Every whole run under `data/runs/`, newest first."""
+    runs = []
+    for path in sorted(RUNS_DIR.glob("*/run.json"), reverse=True):
+        try:
+            runs.append(read_run(path.parent))
+        except BadRun:
+            continue
+    return runs
+
+
+def newest_or_example() -> Run:
+    """The newest run recorded here, else the example that ships with the toolkit."""
+    runs = all_runs()
+    return runs[0] if runs else read_run(EXAMPLE_RUN)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    file = path / "run.json"
+    if not path.is_dir() or not any(path.iterdir()):
+        raise BadRun("the run directory is empty or missing", got=str(path),
+                     do="choose another; `amply-capacity runs list` shows them")
+    try:
+        manifest = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise BadRun("this is no run directory", got=f"no run.json in {path}",
+                     do="choose another; `amply-capacity runs list` shows them") from None
+    except (ValueError, OSError) as error:
+        raise BadRun("the run's manifest cannot be read", got=f"{file}: {error}", do="restore it") from None
+    if not isinstance(manifest, dict) or "schema" not in manifest or "run" not in manifest:
+        raise BadRun("the run's manifest is not one of ours", got=f"{file} names no schema or run",
+                     do="choose another run")
+    if manifest["schema"] != SCHEMA_VERSION:
+        newer = isinstance(manifest["schema"], int) and manifest["schema"] > SCHEMA_VERSION
+        raise BadRun("the run was recorded by a newer version" if newer else "the run's schema is unknown",
+                     got=f"schema {manifest['schema']}, this version reads {SCHEMA_VERSION}",
+                     do="update amply-capacity" if newer else "record the run again")
+    return manifest

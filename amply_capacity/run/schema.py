@@ -1,0 +1,124 @@
+"""The tables of a run directory, column by column (DESIGN section 4). `docs/run-directory.md` is printed from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
+
+SCHEMA_VERSION = 1
+VERDICTS = {
+    "complete": "recorded from start to end, the generator kept up",
+    "partial": "the recording ended early: what is there is whole, but short",
+    "generator-bound": "the generator, not the server, set the pace: latency and rates are the generator's",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, Arrow type and what it means."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+_NUMBER = "float64"
+
+_SERVER_METRICS = (
+    ("CPUUtilization", "percent of all vCPUs of the emulated node type, server process only; local clusters only"),
+    ("EngineCPUUtilization", "percent of one core, main thread (whole process where the server has no such count)"),
+    ("FreeableMemory", "bytes: the emulated node type's memory less the server's RSS; local clusters only"),
+    ("BytesUsedForCache", "bytes: used_memory"),
+    ("DatabaseMemoryUsagePercentage", "percent: used_memory / maxmemory; absent without a maxmemory"),
+    ("DatabaseMemoryUsageCountedForEvictPercentage",
+     "percent: (used_memory - mem_not_counted_for_evict) / maxmemory"),
+    ("Evictions", "keys evicted in this second"),
+    ("Reclaimed", "keys expired in this second"),
+    ("CurrConnections", "connected clients, replicas left out"),
+    ("NewConnections", "connections received in this second"),
+    ("CurrItems", "keys in all databases"),
+    ("CurrVolatileItems", "keys with a TTL"),
+    ("CacheHits", "INFO keyspace_hits in this second (TTL and SMEMBERS count too)"),
+    ("CacheMisses", "INFO keyspace_misses in this second"),
+    ("CacheHitRate", "percent: CacheHits / (CacheHits + CacheMisses); absent in a second without look-ups"),
+    ("NetworkBytesIn", "bytes of requests in this second, as the server counts RESP"),
+    ("NetworkBytesOut", "bytes of replies in this second"),
+    ("ReplicationBytes", "bytes of the replication stream in this second; absent without a replica"),
+)
+
+RAW_INFO = (
+    ("info_used_memory", "bytes"), ("info_used_memory_rss", "bytes"), ("info_used_memory_peak", "bytes"),
+    ("info_used_memory_startup", "bytes"), ("info_used_memory_overhead", "bytes"),
+    ("info_used_memory_dataset", "bytes"), ("info_maxmemory", "bytes"), ("info_mem_clients_normal", "bytes"),
+    ("info_mem_not_counted_for_evict", "bytes"), ("info_mem_fragmentation_ratio", "RSS / used_memory"),
+    ("info_total_commands_processed", "since server start"), ("info_instantaneous_ops_per_sec", "per second"),
+    ("info_used_cpu_sys", "seconds, whole process"), ("info_used_cpu_user", "seconds, whole process"),
+    ("info_used_cpu_sys_main_thread", "seconds"), ("info_used_cpu_user_main_thread", "seconds"),
+    ("info_blocked_clients", "clients"), ("info_rejected_connections", "since server start"),
+    ("info_expired_stale_perc", "percent, the server's estimate of expired keys not yet reclaimed"),
+    ("info_connected_slaves", "replicas"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "requests": (
+        Column("second", "int64", "Unix second in which the reply arrived"),
+        Column("use_case", "string", "sessions, rate_limit, cache or celery_results"),
+        Column("operation", "string", "validate, touch, check, cached_read, …"),
+        Column("command", "string", "Redis command (a pipeline's joined by +); empty for an operation's own time"),
+        Column("outcome", "string", "ok, hit, miss, allowed, limited, error, timeout, disconnected or unreachable"),
+        Column("clock", "string", "service: sent to answered; response: intended to answered; lateness: intended to "
+                                  "sent. Commands have the service clock only. Compute waits are left out"),
+        Column("bucket_us", "int64", "upper bound of the histogram's bucket, µs; at most 3.1 % wide"),
+        Column("count", "int64", "times in the bucket"),
+    ),
+    "server": (
+        Column("second", "int64", "Unix second of the sample; counts are since the sample before, per second"),
+        Column("node", "string", "host:port"),
+        *(Column(name, _NUMBER, meaning) for name, meaning in _SERVER_METRICS),
+        *(Column(name, _NUMBER, f"INFO {name.removeprefix('info_')}, {unit}") for name, unit in RAW_INFO),
+    ),
+    "commands": (
+        Column("node", "string", "host:port"),
+        Column("command", "string", "as commandstats names it"),
+        Column("calls", "int64", "calls in the measured phase"),
+        Column("usec", "int64", "µs inside the command in the measured phase: a tenth of its real CPU, see science"),
+        Column("rejected_calls", "int64", "refused before execution, measured phase"),
+        Column("failed_calls", "int64", "failed in execution, measured phase"),
+        Column("p50_us", _NUMBER, "latencystats p50, µs; absent where the server keeps none"),
+        Column("p99_us", _NUMBER, "latencystats p99, µs"),
+        Column("p999_us", _NUMBER, "latencystats p99.9, µs"),
+    ),
+    "accesses": (
+        Column("time_s", _NUMBER, "Unix time of the reply"),
+        Column("op", "string", "get, set, setex, incr, del, expire, sadd, srem or smembers"),
+        Column("key_hash", "uint64", "CRC-32 of the key in the upper half (it decides the sample), BLAKE2b below"),
+        Column("key_class", "string", "the key up to its first colon, or before a task's id"),
+        Column("key_bytes", "int64", "length of the key"),
+        Column("value_bytes", "int64", "bytes read or written; for a set its member; absent where there is none"),
+        Column("ttl_s", _NUMBER, "TTL set by the command; absent where it sets none"),
+        Column("sampling_rate", _NUMBER, "R: share of keys whose accesses are kept, the lowest in force in the run"),
+    ),
+    "events": (
+        Column("time_s", _NUMBER, "Unix time"),
+        Column("kind", "string", "phase, error, generator or finding"),
+        Column("name", "string", "what began or happened"),
+        Column("detail", "string", "JSON object of its figures"),
+    ),
+}
+
+
+def describe() -> str:
+    """The run directory's documentation, Markdown."""
+    parts = [
+        "# Run directory\n",
+        f"Schema version {SCHEMA_VERSION}. `run.json` holds the scenario, seeds, target (never a secret), server, generator,",
+        "versions and the SHA-256 of each file. Each table is a Parquet file that pandas reads alone. An absent figure is",
+        "null: it was not measured. It is never 0.\n",
+        "Verdicts: " + "; ".join(f"`{name}`: {meaning}" for name, meaning in VERDICTS.items()) + ".\n",
+    ]
+    for table, columns in TABLES.items():
+        parts += [f"## {table}.parquet\n", "| column | type | meaning |", "|---|---|---|"]
+        parts += [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in columns]
+        parts.append("")
+    return "\n".join(parts)

@@ -1,0 +1,137 @@
+"""The address of a Redis and how to speak to it: URL, TLS, user, password."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from amply_capacity.errors import AuthRequired, BadInput, NotRedis, TargetError, Unreachable
+
+__all__ = ["Endpoint", "connect", "parse_endpoint"]
+
+PASSWORD_VARIABLE = "AMPLY_REDIS_PASSWORD"
+USERNAME_VARIABLE = "AMPLY_REDIS_USERNAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server's address. The password never shows in `url`, `repr` or a run."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address without any secret, e.g. `redis://127.0.0.1:6379/0`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """The endpoint of a `redis://` or `rediss://` URL; user and password come from the environment.
+
+    Raises BadInput for another scheme, a missing host, a bad port or database, or a password inside the URL, which
+    would show in the process list.
+    """
+    parts = urlsplit(url)
+    faults = []
+    if parts.scheme not in {"redis", "rediss"}:
+        faults.append(f"scheme {parts.scheme or 'missing'!r} instead of redis:// or rediss://")
+    if not parts.hostname:
+        faults.append("no host")
+    try:
+        port = parts.port if parts.port is not None else 6379
+    except ValueError:
+        port = 0
+    if not 0 < port < 65536:
+        faults.append("the port is no number from 1 to 65535")
+    path = parts.path.strip("/")
+    if path and not path.isdigit():
+        faults.append(f"database {path!r} is no number")
+    if parts.password:
+        faults.append("a password inside the URL, where the process list shows it")
+    if faults:
+        raise BadInput(
+            "the target is no usable Redis URL",
+            got="; ".join(faults),
+            do=f"give redis://host:6379/0, and a password through the environment as {PASSWORD_VARIABLE}",
+        )
+    return Endpoint(
+        host=unquote(parts.hostname or ""),
+        port=port,
+        tls=parts.scheme == "rediss",
+        username=parts.username or os.environ.get(USERNAME_VARIABLE),
+        password=os.environ.get(PASSWORD_VARIABLE),
+        database=int(path or 0),
+    )
+
+
+def connect(endpoint: Endpoint, *, timeout_seconds: float = 5.0) -> Any:
+    """A control-plane client (`redis.Redis`, decoded replies, no retries) that has answered a PING.
+
+    Raises Unreachable, NotRedis or AuthRequired, each in a sentence.
+    """
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    client = redis.Redis(
+        host=endpoint.host, port=endpoint.port, db=endpoint.database, ssl=endpoint.tls,
+        username=endpoint.username, password=endpoint.password, decode_responses=True, protocol=2,
+        socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        client.close()
+        raise _explain(endpoint, error) from error
+    return client
+
+
+def _explain(endpoint: Endpoint, error: Exception) -> TargetError:
+    import redis
+
+    text = str(error)
+    if isinstance(error, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        return AuthRequired(
+            f"{endpoint.url} wants a password" if endpoint.password is None else
+            f"{endpoint.url} does not accept the password given",
+            got=text,
+            do=f"put it into the environment as {PASSWORD_VARIABLE} (and the ACL user, if any, as {USERNAME_VARIABLE})",
+        )
+    if isinstance(error, redis.BusyLoadingError | redis.ResponseError) or "max number of clients" in text:
+        return TargetError(
+            f"{endpoint.url} is a Redis that takes no work now", got=text,
+            do="wait until it has loaded its data, or free connections, then try again",
+        )
+    if isinstance(error, redis.TimeoutError):
+        return NotRedis(
+            f"{endpoint.url} accepts connections but does not answer PING" if _accepts(endpoint) else
+            f"{endpoint.url} does not answer in time",
+            got=text, do="check host and port, and that TLS (rediss://) is used where the server wants it",
+        )
+    if isinstance(error, redis.ConnectionError) and not _accepts(endpoint):
+        return Unreachable(
+            f"nothing answers at {endpoint.url}", got=text,
+            do="start the server (`amply-capacity cluster up`), or check host, port and security group",
+        )
+    return NotRedis(
+        f"{endpoint.url} answers, but not as a Redis server", got=text.splitlines()[0][:120] if text else
+        type(error).__name__,
+        do="check the port, and that TLS (rediss://) is used exactly where the server wants it",
+    )
+
+
+def _accepts(endpoint: Endpoint) -> bool:
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=2.0):
+            return True
+    except OSError:
+        return False
