@@ -9,6 +9,7 @@ from pathlib import Path
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, UnknownName
 from amply_capacity.files import DATA_DIR
+from amply_capacity.target.cluster import parse_bytes
 from amply_capacity.traffic.arrivals import ARRIVALS
 from amply_capacity.traffic.mix import parse_mix
 
@@ -117,17 +118,3 @@ def read_options(parsed: Namespace) -> Options:
         compute_seconds=parsed.amply_compute_delay_ms / 1000.0, timeout_seconds=parsed.amply_timeout_ms / 1000.0,
     )
 
-
-def parse_bytes(text: str) -> int:
-    """Bytes of `64mb`, `1gb`, `512kb` or a plain integer, units as in redis.conf (powers of 1024). ValueError else."""
-    units = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "b": 1}
-    lowered = text.strip().lower()
-    unit = next((name for name in units if lowered.endswith(name)), "")
-    number = lowered.removesuffix(unit)
-    try:
-        value = float(number) * units.get(unit, 1)
-    except ValueError:
-        raise ValueError(f"{text!r} is no amount of memory such as 64mb or 67108864") from None
-    if not 0 < value < 2**50:
-        raise ValueError(f"{text!r} is not a positive amount of memory")
-    return int(value)

@@ -24,7 +24,7 @@ from amply_capacity.files import CLUSTERS_DIR
 from amply_capacity.target.endpoint import Endpoint, connect
 from amply_capacity.target.program import ServerProgram, find_server
 
-__all__ = ["Cluster", "all_clusters", "find_cluster", "start", "stop", "sweep", "throw_away"]
+__all__ = ["Cluster", "all_clusters", "find_cluster", "node_or_none", "parse_bytes", "start", "stop", "sweep", "throw_away"]
 
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 10.0
@@ -177,6 +177,21 @@ def sweep() -> None:
 def node_or_none(name: str | None) -> NodeType | None:
     """The node type of that name, or None for no name. Raises UnknownName with the nearest ones."""
     return node_type(name) if name else None
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of `64mb`, `1gb`, `512kb` or a plain integer, units as in redis.conf (powers of 1024). ValueError else."""
+    units = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "b": 1}
+    lowered = text.strip().lower()
+    unit = next((name for name in units if lowered.endswith(name)), "")
+    number = lowered.removesuffix(unit)
+    try:
+        value = float(number) * units.get(unit, 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is no amount of memory such as 64mb or 67108864") from None
+    if not 0 < value < 2**50:
+        raise ValueError(f"{text!r} is not a positive amount of memory")
+    return int(value)
 
 
 def _spawn(

@@ -35,7 +35,7 @@ def meta(task_id: str, value: Any, date_done: datetime) -> str:
             "status": "SUCCESS",
             "result": value,
             "traceback": None,
-            "children": None,
+            "children": [],
             "date_done": date_done.isoformat() + "+00:00",
             "task_id": task_id,
         }

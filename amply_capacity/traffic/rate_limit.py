@@ -19,8 +19,9 @@ def counter_key(api_key: str) -> str:
 def check(api_key: str, limit: int = LIMIT, window: int = WINDOW_SECONDS) -> Operation:
     """Count a request (check_rate_limit): allowed up to `limit` in the `window` seconds from the first.
 
-    The counting command is the spec's INCR; redis-py's `incr()` spells it `INCRBY key 1` on the wire. As in the
-    spec, INCR and EXPIRE are two round trips: a client that dies between them leaves a counter without a TTL.
+    The counting command is the spec's INCR; redis-py's `incr()` spells it `INCRBY key 1` on the wire.
+    INCR and EXPIRE are two round trips, as in the spec: a client that dies between them leaves a counter
+    without a TTL.
     """
     key = counter_key(api_key)
     count = yield ("INCR", key)

@@ -1,0 +1,305 @@
+"""`amply-capacity`: one command per verb. Each asks the package, prints for a person or as one JSON object, and exits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from amply_capacity.errors import AmplyError, BadInput
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Size, upgrade and pay for Amazon ElastiCache Redis on measured evidence.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)
+cluster_app = typer.Typer(help="Local test clusters: real servers on loopback.", no_args_is_help=True)
+target_app = typer.Typer(help="May a server be loaded? Mark one that may.", no_args_is_help=True)
+runs_app = typer.Typer(help="Recorded runs.", no_args_is_help=True)
+prices_app = typer.Typer(help="The shipped prices.", no_args_is_help=True)
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(target_app, name="target")
+app.add_typer(runs_app, name="runs")
+app.add_typer(prices_app, name="prices")
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
+Runs = Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")]
+DemandFile = Annotated[Path, typer.Option("--demand", help="The demand file, e.g. data/demand.example.toml.")]
+
+
+@cluster_app.command("up")
+def cluster_up(
+    name: Annotated[str | None, typer.Argument(help="Its name; one is made up without.")] = None,
+    topology: Annotated[str, typer.Option(help="single: one primary.")] = "single",
+    node_type: Annotated[str | None, typer.Option(help="Take maxmemory and maxclients of this node type.")] = None,
+    maxmemory: Annotated[str | None, typer.Option(help="maxmemory instead of the node type's, e.g. 64mb.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; a free one without.")] = None,
+    auth: Annotated[bool, typer.Option("--auth", help="With a password, kept in a 0600 file.")] = False,
+    json_: Json = False,
+) -> None:
+    """Start a local cluster that outlives this command.
+
+    Example: amply-capacity cluster up test --node-type cache.t3.micro
+    """
+    from amply_capacity.target import cluster
+
+    faults = []
+    if topology != "single":
+        faults.append(f"--topology {topology} is not offered: single is")
+    if port is not None and not 0 < port < 65536:
+        faults.append(f"--port {port} is no number from 1 to 65535")
+    try:
+        maxmemory_bytes = cluster.parse_bytes(maxmemory) if maxmemory else None
+    except ValueError as error:
+        faults.append(f"--maxmemory: {error}")
+    if faults:
+        raise BadInput("the cluster cannot be started as asked", got="; ".join(faults), do="correct these options")
+    started = cluster.start(name, node=cluster.node_or_none(node_type), maxmemory_bytes=maxmemory_bytes, port=port,
+                            with_password=auth, stays=True)
+    _print(json_, {"url": started.endpoint.url, "name": started.name},
+           f"{started.name} is up: {started.engine} {started.version} at {started.endpoint.url}\n"
+           f"load it with   locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s --target {started.name}\n"
+           f"remove it with amply-capacity cluster down {started.name}")
+
+
+@cluster_app.command("down")
+def cluster_down(
+    name: Annotated[str | None, typer.Argument(help="Which; without, all of this checkout.")] = None,
+    json_: Json = False,
+) -> None:
+    """Stop local clusters and remove what they left. Example: amply-capacity cluster down test"""
+    from amply_capacity.target import cluster
+
+    ours = [cluster.find_cluster(name)] if name else cluster.all_clusters()
+    for one in ours:
+        cluster.stop(one)
+    names = [one.name for one in ours]
+    _print(json_, {"stopped": names}, f"stopped {', '.join(names)}" if names else "there was none")
+
+
+@cluster_app.command("status")
+def cluster_status(
+    name: Annotated[str | None, typer.Argument(help="Which; without, all of this checkout.")] = None,
+    json_: Json = False,
+) -> None:
+    """Show local clusters; exit 1 where the named one is not up. Example: amply-capacity cluster status"""
+    from amply_capacity.target import cluster
+
+    found = [one.as_json() for one in cluster.all_clusters() if name in {None, one.name}]
+    text = "\n".join(f"{one['name']:<20} {'up' if one['alive'] else 'down':<5} {one['url']}  {one['engine']} "
+                     f"{one['version']}  {one['node_type'] or ''}" for one in found)
+    _print(json_, {"clusters": found}, text or "no cluster is up")
+    if name and not any(one["alive"] for one in found):
+        raise typer.Exit(1)
+
+
+@target_app.command("check")
+def target_check(url: str, json_: Json = False) -> None:
+    """May this server be loaded? Exit 1 and the reason where not. Example: amply-capacity target check redis://host:6379"""
+    from amply_capacity.errors import Refused
+    from amply_capacity.target import guard
+
+    try:
+        guard.admit(guard.resolve(url)).close()
+    except Refused as refusal:
+        _print(json_, {"allowed": False, "reason": refusal.got, "do": refusal.do}, str(refusal))
+        raise typer.Exit(1) from None
+    _print(json_, {"allowed": True}, f"{url} may be loaded")
+
+
+@target_app.command("mark")
+def target_mark(
+    url: str,
+    owner: Annotated[str, typer.Option(help="Who answers for it, e.g. an address.")],
+    until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; 7 days from now without.")] = None,
+    json_: Json = False,
+) -> None:
+    """Mark an empty server as a test target, with a key that is never evicted.
+
+    Example: amply-capacity target mark redis://test.internal:6379 --owner you@example.com
+    """
+    from datetime import date, timedelta
+
+    from amply_capacity.target import guard
+
+    try:
+        last_day = date.fromisoformat(until) if until else date.today() + timedelta(days=7)
+    except ValueError:
+        raise BadInput("--until is no date", got=repr(until), do="give it as YYYY-MM-DD") from None
+    content = guard.mark(url, owner, last_day, today=date.today())
+    _print(json_, content, f"{content['url']} is a test target of {owner} until {content['until']}")
+
+
+@target_app.command("unmark")
+def target_unmark(url: str, json_: Json = False) -> None:
+    """Remove the mark. Example: amply-capacity target unmark redis://test.internal:6379"""
+    from amply_capacity.target import guard
+
+    removed = guard.unmark(url)
+    _print(json_, {"removed": removed}, "the mark is removed" if removed else "there was no mark")
+
+
+@runs_app.command("list")
+def runs_list(json_: Json = False) -> None:
+    """The runs under data/runs, newest first. Example: amply-capacity runs list"""
+    from amply_capacity.run.reader import all_runs
+
+    rows = [{"run": run.name, "scenario": run.manifest["scenario"], "verdict": run.verdict,
+             "started_at": run.manifest["started_at"], "directory": str(run.directory)} for run in all_runs()]
+    text = "\n".join(f"{row['run']:<40} {row['verdict']}" for row in rows)
+    _print(json_, {"runs": rows}, text or "no runs yet: locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s")
+
+
+@runs_app.command("show")
+def runs_show(run: Annotated[str, typer.Argument(help="A run's directory or name.")], json_: Json = False) -> None:
+    """What one run says: operations, latency, hit rate, bytes per key. Example: amply-capacity runs show RUN"""
+    from amply_capacity.model.digest import digest
+    from amply_capacity.model.latency import operation_table
+    from amply_capacity.report.text import evidence_text
+    from amply_capacity.run.reader import read_run
+
+    recorded = read_run(run)
+    evidence = digest(recorded)
+    table = operation_table(recorded)
+    _print(json_, {"run": recorded.manifest, "operations": json.loads(table.to_json(orient="records"))},
+           evidence_text(evidence, table))
+
+
+@runs_app.command("recover")
+def runs_recover(run: Annotated[str, typer.Argument(help="A run's directory or name.")], json_: Json = False) -> None:
+    """Finish a run that was cut off, from what it had written. Example: amply-capacity runs recover RUN"""
+    from amply_capacity.run.reader import recover
+
+    recovered = recover(run)
+    _print(json_, {"run": str(recovered.directory), "verdict": recovered.verdict},
+           f"{recovered.directory}: {recovered.verdict}, {len(recovered.requests):,} histogram rows")
+
+
+@app.command()
+def plan(
+    run: Runs,
+    demand: DemandFile,
+    worlds: Annotated[int, typer.Option(help="Sampled worlds.", min=100, max=1_000_000)] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 1,
+    json_: Json = False,
+) -> None:
+    """Decide: node type, replica, upgrades and cost by month.
+
+    Example: amply-capacity plan --run data/examples/mixed --demand data/demand.example.toml
+    """
+    from amply_capacity.report.document import plan_of
+    from amply_capacity.report.text import plan_text
+
+    made = plan_of(run, demand, worlds=worlds, seed=seed).as_json()
+    _print(json_, made, plan_text(made))
+
+
+@app.command()
+def cost(
+    region: Annotated[str, typer.Option(help="AWS region, e.g. us-east-1.")],
+    node_type: Annotated[str, typer.Option(help="Node type, e.g. cache.t3.micro.")],
+    engine: Annotated[str, typer.Option(help="redis or valkey.")] = "redis",
+    shards: Annotated[int, typer.Option(help="Shards.")] = 1,
+    replicas: Annotated[int, typer.Option(help="Replicas of each shard.")] = 0,
+    term: Annotated[str, typer.Option(help="on_demand, 1yr_no, 1yr_partial, 1yr_all, 3yr_…")] = "on_demand",
+    json_: Json = False,
+) -> None:
+    """What nodes cost a month, line by line, each with its source.
+
+    Example: amply-capacity cost --region us-east-1 --engine redis --node-type cache.t3.micro --replicas 1
+    """
+    from amply_capacity.plan.cost import nodes_bill
+    from amply_capacity.report.money import bill_text
+
+    bill = nodes_bill(region, engine, node_type, shards, replicas, term).as_json()
+    _print(json_, bill, bill_text(bill))
+
+
+@prices_app.command("show")
+def prices_show(
+    region: Annotated[str | None, typer.Option(help="AWS region; without, the regions are listed.")] = None,
+    engine: Annotated[str, typer.Option(help="redis or valkey.")] = "redis",
+    json_: Json = False,
+) -> None:
+    """The node types a region offers, with their on-demand price. Example: amply-capacity prices show --region eu-west-1"""
+    from amply_capacity.catalog import prices
+    from amply_capacity.plan.cost import HOURS_PER_MONTH
+
+    if region is None:
+        _print(json_, {"regions": list(prices.regions())}, "\n".join(prices.regions()))
+        return
+    offered = prices.offered(region, engine)
+    rows = [{"node_type": one.node_type, "usd_per_hour": float(one.effective_hourly_usd),
+             "usd_per_month": round(float(one.effective_hourly_usd) * HOURS_PER_MONTH, 4),
+             "source": one.source, "as_of": one.as_of} for one in offered]
+    text = "\n".join(f"{row['node_type']:<22} {row['usd_per_hour']:>9.4f} USD/h {row['usd_per_month']:>11,.2f} USD/month  "
+                     f"as of {row['as_of']}" for row in rows)
+    _print(json_, {"region": region, "engine": engine, "prices": rows}, text)
+
+
+@app.command()
+def report(
+    run: Runs,
+    demand: DemandFile,
+    out: Annotated[Path, typer.Option(help="Directory to write into; made where missing.")],
+    format_: Annotated[str, typer.Option("--format", help="html and json, comma-separated.")] = "html,json",
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 1,
+    json_: Json = False,
+) -> None:
+    """Write the sizing report.
+
+    Example: amply-capacity report --run data/examples/mixed --demand data/demand.example.toml --out reports/mine
+    """
+    from amply_capacity.report.document import document_of
+    from amply_capacity.report.files import write_report
+
+    written = write_report(document_of(run, demand, seed=seed), out, format_.split(","))
+    _print(json_, {"files": [str(path) for path in written]}, "\n".join(str(path) for path in written))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[int, typer.Option(help="Length of the recorded load.", min=10, max=600)] = 25,
+    out: Annotated[Path | None, typer.Option(help="Where the report goes; default reports/demo.")] = None,
+    json_: Json = False,
+) -> None:
+    """Record a run on a local cluster, execute the notebooks, and write the sizing report. Example: amply-capacity demo"""
+    from amply_capacity.demo import run_demo
+
+    files = run_demo(seconds, out)
+    _print(json_, {name: str(path) for name, path in files.items()},
+           "\n".join(f"{name:<11} {path}" for name, path in files.items()))
+
+
+@app.command()
+def meeting(
+    run: Annotated[str | None, typer.Option(help="The run to open with; the newest without.")] = None,
+) -> None:
+    """Open JupyterLab on the notebooks, with the newest run chosen. Example: amply-capacity meeting"""
+    from amply_capacity.report.notebooks import open_lab
+
+    raise typer.Exit(open_lab(run))
+
+
+def _print(as_json: bool, content: dict[str, Any], text: str) -> None:
+    print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
+
+
+def main() -> None:
+    """Run the command line; a failure the user can mend is one paragraph on stderr."""
+    try:
+        app()
+    except AmplyError as error:
+        print(f"amply-capacity: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output, e.g. head, has gone: nobody is left to tell
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

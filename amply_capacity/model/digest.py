@@ -1,0 +1,61 @@
+"""A run, digested into the evidence that a plan consumes."""
+
+from __future__ import annotations
+
+from amply_capacity.model.cpu import commands_per_second, cpu_us_per_command
+from amply_capacity.model.evidence import Evidence
+from amply_capacity.model.latency import latency_by_use_case
+from amply_capacity.model.memory import footprint
+from amply_capacity.model.network import operation_costs
+from amply_capacity.run.reader import Run
+
+__all__ = ["digest", "hit_rate"]
+
+
+def digest(run: Run) -> Evidence:
+    """The evidence of one run. Raises BadRun when it has no measured phase of a few seconds."""
+    first, last = run.measured_seconds
+    manifest = run.manifest
+    server = manifest["server"]
+    evictions = run.server.loc[run.server["second"].between(first, last), "Evictions"]
+    return Evidence(
+        run_id=run.name,
+        recorded_at=str(manifest["started_at"]),
+        scenario=str(manifest["scenario"]),
+        verdict=run.verdict,
+        server=f"{server['engine']} {server['version']}",
+        allocator=str(server.get("allocator") or "unknown"),
+        seconds=float(last - first + 1),
+        warnings=_warnings(run),
+        footprint=footprint(run),
+        cpu_us_per_command=cpu_us_per_command(run),
+        commands_per_second=commands_per_second(run),
+        operations=operation_costs(run),
+        latency=latency_by_use_case(run),
+        hit_rate=hit_rate(run),
+        evictions=int(evictions.sum().round()) if len(evictions) else None,
+    )
+
+
+def hit_rate(run: Run) -> float | None:
+    """The application's hit rate in the measured phase: cached reads that did not have to be filled."""
+    first, last = run.measured_seconds
+    requests = run.requests
+    reads = requests[(requests["use_case"] == "cache") & (requests["command"] == "") & (requests["clock"] == "service")
+                     & requests["second"].between(first, last)].groupby("outcome")["count"].sum()
+    looked_up = reads.get("hit", 0) + reads.get("miss", 0)
+    return float(reads.get("hit", 0) / looked_up) if looked_up else None
+
+
+def _warnings(run: Run) -> tuple[str, ...]:
+    found = []
+    if run.verdict != "complete":
+        found.append(f"the run is {run.verdict}: {run.manifest.get('verdict_reason') or 'it ended early'}")
+    allocator = str(run.manifest["server"].get("allocator") or "unknown")
+    if not allocator.startswith("jemalloc"):
+        found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")
+    failed = run.requests[run.requests["outcome"].isin(["error", "timeout", "disconnected", "unreachable"])
+                          & (run.requests["command"] == "") & (run.requests["clock"] == "service")]["count"].sum()
+    if failed:
+        found.append(f"{int(failed):,} operations failed")
+    return tuple(found)

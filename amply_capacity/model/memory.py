@@ -1,0 +1,78 @@
+"""What each class of keys costs in `used_memory`, measured while the keyspace was filled.
+
+First form: the per-key cost is a difference of two readings, with the bucket arrays of the hash tables taken out, since
+those follow from the number of keys alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from amply_capacity.interval import Interval
+from amply_capacity.model.evidence import Footprint
+from amply_capacity.run.reader import Run
+
+__all__ = ["footprint", "table_bytes"]
+
+_POINTER_BYTES = 8
+_SMALLEST_TABLE = 4
+# Two readings of used_memory differ by what clients, the query buffer of INFO and lazily freed blocks did meanwhile.
+_READING_ERROR_BYTES = 25_000
+
+
+def table_bytes(keys: int) -> int:
+    """Bytes of a dict's bucket array for that many keys: pointers to the next power of two (dict.c, Redis 7.0).
+
+    None for no keys. A second, smaller array exists while the table is being rehashed; it is not counted here.
+    """
+    if keys == 0:
+        return 0
+    return _POINTER_BYTES * max(_SMALLEST_TABLE, 1 << math.ceil(math.log2(keys)))
+
+
+def footprint(run: Run) -> Footprint:
+    """The bytes per key of each class that the run's pre-fill wrote, and per connection in its measured phase.
+
+    A class that was not pre-filled is None. The interval is the error of two readings spread over the keys written.
+    """
+    phases = run.events[run.events["kind"] == "phase"]
+    classes = {name.removeprefix("prefill:"): detail for name, detail in zip(phases["name"], phases["detail"], strict=True)
+               if name.startswith("prefill:")}
+    base = run.manifest["server"].get("used_memory_startup")
+    return Footprint(
+        base_bytes=int(base) if base is not None else 0,
+        session_bytes=_key_bytes(classes.get("sessions")),
+        index_bytes=_key_bytes(classes.get("user_sessions")),
+        counter_bytes=_key_bytes(classes.get("counters")),
+        cached_bytes=_key_bytes(classes.get("cached")),
+        result_bytes=_key_bytes(classes.get("results")),
+        connection_bytes=_connection_bytes(run),
+    )
+
+
+def _key_bytes(written: Mapping[str, Any] | None) -> Interval | None:
+    if written is None or written["keys"] <= 0:
+        return None
+    keys, volatile = written["keys"], written["volatile_keys"]
+    tables = (
+        table_bytes(written["keys_before"] + keys) - table_bytes(written["keys_before"])
+        + table_bytes(written["volatile_before"] + volatile) - table_bytes(written["volatile_before"])
+    )
+    spent = written["used_after_bytes"] - written["used_before_bytes"] - tables
+    if spent <= 0:
+        return None  # the keys written are fewer than the readings can tell
+    mid, error = spent / keys, _READING_ERROR_BYTES / keys
+    return Interval(max(mid - error, 0.5 * mid), mid, mid + error)
+
+
+def _connection_bytes(run: Run) -> Interval | None:
+    first, last = run.measured_seconds
+    rows = run.server[run.server["second"].between(first, last)]
+    rows = rows[["info_mem_clients_normal", "CurrConnections"]].dropna()
+    rows = rows[rows["CurrConnections"] > 1]
+    if rows.empty:
+        return None
+    per_client = rows["info_mem_clients_normal"] / rows["CurrConnections"]
+    return Interval(float(per_client.min()), float(per_client.median()), float(per_client.max()))

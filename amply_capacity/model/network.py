@@ -1,0 +1,34 @@
+"""What an operation costs in commands and bytes on the wire."""
+
+from __future__ import annotations
+
+from amply_capacity.model.evidence import OperationCost
+from amply_capacity.run.reader import Run
+
+__all__ = ["operation_costs"]
+
+
+def operation_costs(run: Run) -> dict[str, OperationCost]:
+    """Commands and bytes per operation, by operation name, over the measured phase.
+
+    Commands are counted per operation; bytes are the server's own RESP count spread over the commands, since INFO does
+    not tell the operations apart. First form: an operation with large values is charged too little.
+    """
+    first, last = run.measured_seconds
+    requests = run.requests[run.requests["second"].between(first, last) & (run.requests["clock"] == "service")]
+    server = run.server[run.server["second"].between(first, last)]
+    commands = requests[requests["command"] != ""]
+    parts = commands["command"].str.count(r"\+") + 1
+    sent = (commands["count"] * parts).groupby(commands["operation"]).sum()
+    done = requests[requests["command"] == ""].groupby("operation")["count"].sum()
+    total = float(sent.sum())
+    if not total or server.empty:
+        return {}
+    seconds = last - first + 1
+    bytes_in = float(server["NetworkBytesIn"].mean()) * seconds / total
+    bytes_out = float(server["NetworkBytesOut"].mean()) * seconds / total
+    costs = {}
+    for operation, operations in done.items():
+        per_operation = float(sent.get(operation, 0)) / float(operations)
+        costs[str(operation)] = OperationCost(per_operation, per_operation * bytes_in, per_operation * bytes_out)
+    return costs
