@@ -47,9 +47,9 @@ class Interval:
             return np.full_like(z, self.mid)
         z_bound = NormalDist().inv_cdf(0.5 + self.confidence / 2.0)
         logarithmic = self.low > 0.0
-        low, mid, high = (np.log([self.low, self.mid, self.high]) if logarithmic else
-                          np.array([self.low, self.mid, self.high]))
-        values = mid + np.where(z < 0.0, (mid - low) * z, (high - mid) * z) / z_bound
+        bounds = np.array([self.low, self.mid, self.high])
+        low, mid, high = np.log(bounds) if logarithmic else bounds
+        values: NDArray[np.float64] = mid + np.where(z < 0.0, (mid - low) * z, (high - mid) * z) / z_bound
         return np.exp(values) if logarithmic else values
 
     def sample(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:

@@ -10,12 +10,10 @@ from typing import Any
 
 import hiredis
 
-from amply_capacity.target.endpoint import Endpoint
+from amply_capacity.target.endpoint import CA_BUNDLE_VARIABLE, Endpoint
 from amply_capacity.traffic.operation import Command
 
 __all__ = ["Connection", "ReplyError"]
-
-CA_BUNDLE_VARIABLE = "AMPLY_CA_BUNDLE"
 
 
 class ReplyError(Exception):
@@ -25,9 +23,9 @@ class ReplyError(Exception):
 class Connection:
     """Sends a command, waits for its reply, decodes it as the specification's pool does.
 
-    Connects on first use and again after a failure, never within a command: a lost connection is the caller's to
-    count. `call` raises OSError (TimeoutError among them) when the connection fails; an error reply is returned as
-    a ReplyError value, also inside a pipeline's list.
+    Connects on first use and again after a failure, never within a command: a lost connection is the
+    caller's to count. `call` raises OSError (TimeoutError among them) when the connection fails; an error
+    reply is returned as a ReplyError value, also inside a pipeline's list.
     """
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0) -> None:
@@ -57,7 +55,7 @@ class Connection:
         return [self._next() for _ in packed]
 
     def connect(self) -> None:
-        """Open the connection, with TLS, AUTH and SELECT as the endpoint says. Raises OSError or ReplyError."""
+        """Open it, with TLS, AUTH and SELECT as the endpoint says. Raises OSError or ReplyError."""
         endpoint = self._endpoint
         raw = socket.create_connection((endpoint.host, endpoint.port), timeout=self._timeout_seconds)
         try:
@@ -66,7 +64,9 @@ class Connection:
                 context = ssl.create_default_context(cafile=os.environ.get(CA_BUNDLE_VARIABLE))
                 raw = context.wrap_socket(raw, server_hostname=endpoint.host)
             self._socket = raw
-            self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=ReplyError)
+            # What is no RESP ends the connection, as a reset does.
+            self._reader = hiredis.Reader(encoding="utf-8", errors="replace", replyError=ReplyError,
+                                          protocolError=ConnectionResetError)
             self._greet()
         except BaseException:
             self.close()

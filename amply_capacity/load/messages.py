@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.options import read_options
 from amply_capacity.load.recorder import Batch
 from amply_capacity.target.guard import resolve
@@ -18,15 +19,13 @@ from amply_capacity.traffic.population import PopulationShape
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from amply_capacity.load.lifecycle import Campaign
-
 __all__ = ["campaign_of_worker", "instruct_workers", "pack", "unpack"]
 
 _KEY = "amply_capacity"
 
 
 def instruct_workers(parsed: Namespace, campaign: Campaign) -> None:
-    """Put into the master's options, which Locust sends with every spawn, what a worker has to know. Never a secret."""
+    """Put what a worker has to know into the options that Locust sends with every spawn. Never a secret."""
     parsed.amply_instructions = json.dumps({
         "url": campaign.endpoint.url, "shape": asdict(campaign.shape),
         "workers": int(parsed.expect_workers), "clients": int(parsed.num_users or 1),
@@ -35,14 +34,12 @@ def instruct_workers(parsed: Namespace, campaign: Campaign) -> None:
 
 def campaign_of_worker(environment: Environment) -> Campaign:
     """The campaign that the master's instructions describe, for this worker's share of the population."""
-    from amply_capacity.load.lifecycle import Campaign
-
     parsed = environment.parsed_options
     instructions = json.loads(parsed.amply_instructions)
     return Campaign(
         read_options(parsed), resolve(instructions["url"]).endpoint, PopulationShape(**instructions["shape"]),
-        worker_index=environment.runner.worker_index % instructions["workers"], worker_count=instructions["workers"],
-        clients=instructions["clients"],
+        worker_index=environment.runner.worker_index % instructions["workers"],
+        worker_count=instructions["workers"], clients=instructions["clients"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,21 +38,24 @@ class Options:
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add our options to Locust's parser. Names begin with `amply_` inside, where Locust's own could clash."""
+    """Add our options to Locust's parser; inside, their names begin with `amply_`, apart from its own."""
     group = parser.add_argument_group("amply-capacity", "what is loaded, how, and where the run is recorded")
     group.add_argument("--target", dest="amply_target", metavar="NAME|URL", default=None,
-                       help="a local cluster's name, or the redis:// URL of a marked server; without it, a local "
-                            "cluster of the demand's node type is started for the run and removed afterwards")
-    group.add_argument("--demand", dest="amply_demand", metavar="FILE", default=str(DATA_DIR / "demand.example.toml"),
+                       help="a local cluster's name, or the redis:// URL of a marked server; without it, a "
+                            "local cluster of the demand's node type is started for the run and removed")
+    group.add_argument("--demand", dest="amply_demand", metavar="FILE",
+                       default=str(DATA_DIR / "demand.example.toml"),
                        help="the demand file that says how many users, organisations and API keys there are")
-    group.add_argument("--seed", dest="amply_seed", type=int, default=1, help="seed of everything random (default 1)")
+    group.add_argument("--seed", dest="amply_seed", type=int, default=1,
+                       help="seed of everything random (default 1)")
     group.add_argument("--run-dir", dest="amply_run_dir", metavar="DIR", default=None,
                        help="the run's own folder; default: a new one under data/runs")
     group.add_argument("--arrivals", dest="amply_arrivals", default="closed", metavar="|".join(ARRIVALS),
-                       help="closed: the next operation starts when the last ended; poisson, constant: intended starts "
-                            "from a schedule, whatever the server does (default closed)")
+                       help="closed: the next operation starts when the last ended; poisson, constant: "
+                            "intended starts from a schedule, whatever the server does (default closed)")
     group.add_argument("--rate", dest="amply_rate", type=float, default=None, metavar="OPS",
-                       help="operations a second, all Locust users together; needs --arrivals poisson or constant")
+                       help="operations a second of all Locust users together; needs --arrivals poisson or "
+                            "constant")
     group.add_argument("--mix", dest="amply_mix", default=None, metavar="validate=400,touch=100",
                        help="weights of operations instead of the scenario's own")
     group.add_argument("--prefill", dest="amply_prefill", type=float, default=1.0, metavar="SHARE",
@@ -59,13 +63,13 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--population", dest="amply_population", type=int, default=None, metavar="N",
                        help="registered users, instead of the demand's")
     group.add_argument("--node-type", dest="amply_node_type", default=None, metavar="TYPE",
-                       help="node type that a cluster started for the run stands in for; default: the demand's")
+                       help="node type that a cluster started for the run stands for; default: the demand's")
     group.add_argument("--maxmemory", dest="amply_maxmemory", default=None, metavar="64mb",
                        help="maxmemory of a cluster started for the run, instead of the node type's")
     group.add_argument("--think-time-ms", dest="amply_think_time_ms", type=float, default=0.0, metavar="MS",
                        help="pause between a user's operations in a closed loop (default 0)")
-    group.add_argument("--compute-delay-ms", dest="amply_compute_delay_ms", type=float, default=0.0, metavar="MS",
-                       help="time that the application computes after a cache miss (default 0)")
+    group.add_argument("--compute-delay-ms", dest="amply_compute_delay_ms", type=float, default=0.0,
+                       metavar="MS", help="time that the application computes after a cache miss (default 0)")
     group.add_argument("--timeout-ms", dest="amply_timeout_ms", type=float, default=5000.0, metavar="MS",
                        help="time after which an unanswered command counts as timed out (default 5000)")
 
@@ -84,17 +88,18 @@ def read_options(parsed: Namespace) -> Options:
     elif (parsed.amply_arrivals == "closed") != (parsed.amply_rate is None):
         faults.append("--rate needs --arrivals poisson or constant" if parsed.amply_rate is not None else
                       f"--arrivals {parsed.amply_arrivals} needs --rate")
-    if parsed.amply_rate is not None and parsed.amply_rate <= 0:
-        faults.append(f"--rate {parsed.amply_rate:g} is not positive")
+    if parsed.amply_rate is not None and not 0 < parsed.amply_rate < math.inf:
+        faults.append(f"--rate {parsed.amply_rate:g} is no positive number")
     if not 0.0 <= parsed.amply_prefill <= 1.0:
         faults.append(f"--prefill {parsed.amply_prefill:g} is no share from 0 to 1")
     if parsed.amply_population is not None and parsed.amply_population < 1:
         faults.append(f"--population {parsed.amply_population} is less than 1")
-    for name, value in (("think-time", parsed.amply_think_time_ms), ("compute-delay", parsed.amply_compute_delay_ms)):
-        if value < 0:
-            faults.append(f"--{name}-ms {value:g} is negative")
-    if parsed.amply_timeout_ms <= 0:
-        faults.append(f"--timeout-ms {parsed.amply_timeout_ms:g} is not positive")
+    think_time_ms, compute_delay_ms = parsed.amply_think_time_ms, parsed.amply_compute_delay_ms
+    for name, value in (("think-time", think_time_ms), ("compute-delay", compute_delay_ms)):
+        if not 0 <= value < math.inf:
+            faults.append(f"--{name}-ms {value:g} is no number from 0")
+    if not 0 < parsed.amply_timeout_ms < math.inf:
+        faults.append(f"--timeout-ms {parsed.amply_timeout_ms:g} is no positive number")
     if parsed.amply_node_type is not None:
         try:
             node_type(parsed.amply_node_type)
@@ -114,7 +119,7 @@ def read_options(parsed: Namespace) -> Options:
         run_dir=Path(parsed.amply_run_dir) if parsed.amply_run_dir else None, arrivals=parsed.amply_arrivals,
         rate=parsed.amply_rate, mix=mix, prefill=parsed.amply_prefill, users=parsed.amply_population,
         node_type=parsed.amply_node_type, maxmemory_bytes=maxmemory,
-        think_time_seconds=parsed.amply_think_time_ms / 1000.0,
-        compute_seconds=parsed.amply_compute_delay_ms / 1000.0, timeout_seconds=parsed.amply_timeout_ms / 1000.0,
+        think_time_seconds=think_time_ms / 1000.0, compute_seconds=compute_delay_ms / 1000.0,
+        timeout_seconds=parsed.amply_timeout_ms / 1000.0,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from amply_capacity.load.client import Connection, ReplyError
-from amply_capacity.load.recorder import ACCESS_OPS, CLOCKS, Recorder
+from amply_capacity.load.recorder import ACCESS_OPS, CLOCKS, Recorder, to_us
 from amply_capacity.traffic.operation import Command, Compute, Operation, Pipeline
 
 __all__ = ["Player"]
@@ -24,7 +24,8 @@ class _Labels:
         self.outcomes: dict[str, tuple[int, int, int]] = {}
 
     def command(self, command: str, failed: bool) -> int:
-        label = self._recorder.label(self._use_case, self._operation, command, "error" if failed else "ok", "service")
+        outcome = "error" if failed else "ok"
+        label = self._recorder.label(self._use_case, self._operation, command, outcome, "service")
         self.commands[command, failed] = label
         return label
 
@@ -44,10 +45,11 @@ class Player:
         self._labels: dict[str, _Labels] = {}
 
     def play(self, use_case: str, name: str, operation: Operation, intended: float | None = None) -> str:
-        """Drive the operation to its end; its outcome, or one of `FAILURES`. Never raises for the server's faults.
+        """Drive the operation to its end; its outcome, or one of `FAILURES`. No fault of the server raises.
 
-        `intended` is the start that the schedule asked for, on `time.perf_counter`; None in a closed loop, where the
-        operation is meant to start now. Compute waits of the application are left out of all clocks.
+        `intended` is the start that the schedule asked for, on `time.perf_counter`; None in a closed loop,
+        where the operation is meant to start now. Compute waits of the application are left out of all
+        clocks.
         """
         recorder, clock = self._recorder, time.perf_counter
         labels = self._labels.get(name)
@@ -65,7 +67,7 @@ class Player:
                 self.connection.connect()
             while True:
                 step = operation.send(reply)
-                if type(step) is Compute:
+                if isinstance(step, Compute):
                     if step.seconds > 0.0:
                         paused = clock()
                         time.sleep(step.seconds)  # gevent's, under Locust
@@ -75,13 +77,13 @@ class Player:
                 sent = clock()
                 if first:
                     started, first = sent, False
-                if type(step) is Pipeline:
+                if isinstance(step, Pipeline):
                     reply = self.connection.pipeline(step.commands)
                     command = "+".join(str(part[0]) for part in step.commands)
                     failed = _first_error(reply)
                 else:
                     reply = self.connection.call(step)
-                    command = step[0]
+                    command = str(step[0])
                     failed = reply if type(reply) is ReplyError else None
                 answered = clock()
                 if answered >= recorder.second_ends:
@@ -89,19 +91,22 @@ class Player:
                 label = labels.commands.get((command, failed is not None))
                 if label is None:
                     label = labels.command(command, failed is not None)
-                recorder.samples.append(label + int((answered - sent) * 1e6))
+                recorder.samples.append(label + to_us(answered - sent))
                 if failed is not None:
                     operation.close()
                     recorder.error(use_case, name, str(failed))
                     outcome = "error"
                     break
-                if type(step) is Pipeline:
+                if isinstance(step, Pipeline):
                     for part in step.commands:
                         self._trace(answered, part, None)
                 else:
                     self._trace(answered, step, reply)
         except StopIteration as end:
             outcome = end.value
+        except ValueError as error:  # a value that is not the application's, as it notices when it reads it
+            outcome = "error"
+            recorder.error(use_case, name, f"unreadable value: {error}")
         except (OSError, ReplyError) as error:
             operation.close()
             self.connection.close()
@@ -114,9 +119,9 @@ class Player:
             recorder.roll(answered)
         service, response, lateness = labels.outcomes.get(outcome) or labels.outcome(outcome)
         recorder.samples += (
-            service + max(int((answered - started - waited) * 1e6), 0),
-            response + max(int((answered - intended - waited) * 1e6), 0),
-            lateness + max(int((started - intended) * 1e6), 0),
+            service + to_us(answered - started - waited),
+            response + to_us(answered - intended - waited),
+            lateness + to_us(started - intended),
         )
         return outcome
 

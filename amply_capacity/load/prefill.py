@@ -27,9 +27,9 @@ _ORDER = ("sessions", "user_sessions", "results", "cached", "counters")
 def fill(endpoint: Endpoint, control: Any, node: str, plan: Iterable[PrefillClass]) -> list[dict[str, Any]]:
     """Write the classes, one after the other, with progress; per class what it left and what it took.
 
-    Each result: `name`, `keys` (as DBSIZE counts them), `volatile_keys`, `used_before_bytes`, `used_after_bytes`,
-    `keys_before`, `volatile_before`, `seconds`. Memory is read when it has come to rest: rehashing has then ended.
-    Raises TargetError when the server refuses a write or goes away.
+    Each result: `name`, `keys` (as DBSIZE counts them), `volatile_keys`, `used_before_bytes`,
+    `used_after_bytes`, `keys_before`, `volatile_before`, `seconds`. Memory is read when it has come to rest:
+    rehashing has then ended. Raises TargetError when the server refuses a write or goes away.
     """
     classes = sorted((one for one in plan if one.count), key=lambda one: _ORDER.index(one.name))
     results = []
@@ -56,7 +56,7 @@ def _write(endpoint: Endpoint, one: PrefillClass) -> None:
             while chunk := list(itertools.islice(commands, _CHUNK_COMMANDS)):
                 _check(connection.pipeline(chunk), endpoint, chunk)
                 advance(len(chunk) // one.commands_per_key)
-    except OSError as error:
+    except (OSError, ReplyError) as error:
         raise TargetError(f"{endpoint.url} went away during the pre-fill", got=str(error),
                           do="look at its log and its memory, then start again") from error
     finally:
@@ -67,7 +67,7 @@ def _write(endpoint: Endpoint, one: PrefillClass) -> None:
 def _check(replies: list[Any], endpoint: Endpoint, chunk: list[Command]) -> None:
     for reply, command in zip(replies, chunk, strict=True):
         if isinstance(reply, ReplyError):
-            raise TargetError(f"{endpoint.url} refused the pre-fill's {command[0]}", got=str(reply),
+            raise TargetError(f"{endpoint.url} refused the pre-fill's {command[0]!s}", got=str(reply),
                               do="choose a larger --node-type or --maxmemory, or a smaller --prefill")
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from amply_capacity.run.histogram import bucket_upper_us
 
-__all__ = ["ACCESS_OPS", "CLOCKS", "Batch", "Label", "Recorder"]
+__all__ = ["ACCESS_OPS", "CLOCKS", "Batch", "Label", "Recorder", "to_us"]
 
 CLOCKS = ("service", "response", "lateness")
 ACCESS_OPS = frozenset({"get", "set", "setex", "incr", "del", "expire", "sadd", "srem", "smembers"})
@@ -29,22 +29,29 @@ Label = tuple[str, str, str, str, str]
 
 @dataclass(slots=True)
 class Batch:
-    """What was measured since the last drain: rows of the run's tables, and the operations by label for the console."""
+    """What was measured since the last drain: rows of the run's tables."""
 
     requests: pd.DataFrame
     accesses: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
+def to_us(seconds: float) -> int:
+    """Whole microseconds that fit under a label: from 0, to 71 minutes at most."""
+    return min(max(int(seconds * 1e6), 0), _TIME_MASK)
+
+
 class Recorder:
     """Collects times as packed integers and key accesses of a hash-sampled set of keys.
 
-    A time costs a list append: `label << 32 | microseconds`. The second it belongs to is that of its reply; the list is
-    changed when a reply arrives in a new second. `max_accesses_per_second` bounds the trace: where more arrive, the
-    sampling rate R is halved, and the writer later drops the keys that the lower rate leaves out.
+    A time costs a list append: `label << 32 | microseconds`. The second it belongs to is that of its reply;
+    the list is changed when a reply arrives in a new second. `max_accesses_per_second` bounds the trace:
+    where more arrive, the sampling rate R is halved, and the writer later drops the keys that the lower rate
+    leaves out.
     """
 
-    def __init__(self, max_accesses_per_second: int = 2000, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, max_accesses_per_second: int = 2000,
+                 clock: Callable[[], float] = time.perf_counter) -> None:
         self.samples: list[int] = []
         self.second_ends = 0.0
         self.access_below = 1 << 32
@@ -62,7 +69,7 @@ class Recorder:
         self.roll(clock())
 
     def label(self, use_case: str, operation: str, command: str, outcome: str, clock: str) -> int:
-        """The packed prefix for times of that kind: add the microseconds to it and append the sum to `samples`."""
+        """The packed prefix for times of that kind: add microseconds and append the sum to `samples`."""
         key = (use_case, operation, command, outcome, clock)
         number = self._label_ids.get(key)
         if number is None:
@@ -71,7 +78,7 @@ class Recorder:
         return number << _TIME_BITS
 
     def roll(self, now: float) -> None:
-        """Begin the second that `now` (of the recorder's clock) lies in; the caller sees `now >= second_ends`."""
+        """Begin the second that `now`, of the recorder's clock, lies in; to call once `now >= second_ends`."""
         if self.samples:
             self._filled.append((self._second, self.samples))
             self.samples = []
@@ -131,6 +138,7 @@ class Recorder:
         low = int.from_bytes(blake2b(raw, digest_size=4).digest(), "big")
         key_class = "celery-task-meta" if key.startswith("celery-task-meta-") else key.split(":", 1)[0]
         return {
-            "time_s": now + self._epoch_offset, "op": op, "key_hash": (crc32(raw) << 32) | low, "key_class": key_class,
+            "time_s": now + self._epoch_offset, "op": op,
+            "key_hash": (crc32(raw) << 32) | low, "key_class": key_class,
             "key_bytes": len(raw), "value_bytes": value_bytes, "ttl_s": ttl_s, "sampling_rate": below / 2**32,
         }

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import gevent
 from locust import User
 
+from amply_capacity.load.campaign import current_campaign
 from amply_capacity.load.client import Connection
-from amply_capacity.load.lifecycle import Campaign, current_campaign
 from amply_capacity.load.player import Player
 from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.arrivals import intended_starts
@@ -21,20 +21,24 @@ __all__ = ["RedisUser", "operation_tasks"]
 _RECONNECT_WAIT_SECONDS = 0.2
 
 
-class RedisUser(User):
+class RedisUser(User):  # type: ignore[misc]
     """Base of our Locust users. A scenario is a subclass with `tasks = operation_tasks(MIX)`.
 
-    `wait_time` follows `--arrivals`: none in a closed loop (plus `--think-time-ms`), else until the next intended start.
+    `wait_time` follows `--arrivals`: none in a closed loop (plus `--think-time-ms`), else until the next
+    intended start.
     """
 
     abstract = True
     default_mix: ClassVar[Mapping[str, int]] = {}
 
     def on_start(self) -> None:
-        campaign: Campaign = current_campaign(self.environment)
+        campaign = current_campaign(self.environment)
+        if campaign is None:
+            raise RuntimeError("a RedisUser needs `scenario(...)` at the end of its locustfile")
         self._campaign = campaign
         self._application = campaign.application()
-        self._player = Player(Connection(campaign.endpoint, campaign.options.timeout_seconds), campaign.recorder)
+        connection = Connection(campaign.endpoint, campaign.options.timeout_seconds)
+        self._player = Player(connection, campaign.recorder)
         self._intended: float | None = None
         self._schedule = None
         if campaign.options.arrivals != "closed":

@@ -33,7 +33,7 @@ def digest(run: Run) -> Evidence:
         operations=operation_costs(run),
         latency=latency_by_use_case(run),
         hit_rate=hit_rate(run),
-        evictions=int(evictions.sum().round()) if len(evictions) else None,
+        evictions=round(evictions.sum()) if len(evictions) else None,
     )
 
 

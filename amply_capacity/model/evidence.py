@@ -24,6 +24,8 @@ class Footprint:
     """One session key with its TTL entry."""
     index_bytes: Interval | None
     """One user's `user_sessions:*` set, at the run's sessions per user."""
+    index_members: float | None
+    """Session ids in such an index, live and stale, mean; None where the run does not say."""
     counter_bytes: Interval | None
     """One `rate:api:*` key with its TTL entry."""
     cached_bytes: Interval | None

@@ -45,6 +45,7 @@ def footprint(run: Run) -> Footprint:
         base_bytes=int(base) if base is not None else 0,
         session_bytes=_key_bytes(classes.get("sessions")),
         index_bytes=_key_bytes(classes.get("user_sessions")),
+        index_members=_index_members(run),
         counter_bytes=_key_bytes(classes.get("counters")),
         cached_bytes=_key_bytes(classes.get("cached")),
         result_bytes=_key_bytes(classes.get("results")),
@@ -65,6 +66,13 @@ def _key_bytes(written: Mapping[str, Any] | None) -> Interval | None:
         return None  # the keys written are fewer than the readings can tell
     mid, error = spent / keys, _READING_ERROR_BYTES / keys
     return Interval(max(mid - error, 0.5 * mid), mid, mid + error)
+
+
+def _index_members(run: Run) -> float | None:
+    population = run.manifest.get("population")
+    if not population or population["stale_share"] >= 1.0:
+        return None
+    return float(population["sessions_per_user"] / (1.0 - population["stale_share"]))
 
 
 def _connection_bytes(run: Run) -> Interval | None:

@@ -1,5 +1,4 @@
-"""What a plan takes as given without having measured it: priors, constants, and what it leaves out, each with
-its source."""
+"""What a plan takes as given without having measured it, and what it leaves out; each with its source."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ __all__ = [
 HOST_TO_NODE_CPU = Interval(1.0, 1.25, 1.67)
 """CPU of a command on a node over that on the recording host."""
 INDEX_MEMBER_BYTES = Interval(64.0, 68.0, 80.0)
-"""One 28-character member of a set held as a hash table: dictEntry 24–32, sds 32, its share of the buckets
-8–16."""
+"""One 28-character member of a set as a hash table: dictEntry 24–32, sds 32, share of buckets 8–16."""
 SMALLEST_INDEX_BYTES = 216.0
 """A user's index with one member: Redis 7.0 with its own jemalloc."""
 FRAMING_BYTES = Interval(66.0, 95.0, 150.0)
@@ -64,8 +62,6 @@ _FIXED = (
                "arithmetic over allocator size classes, Redis 7.0 dict.h and sds.h"),
     Assumption("every registered user keeps an index for ever", None,
                "elasticache-redis.md, Session Storage: user_sessions has no TTL"),
-    Assumption("the bytes of an index were measured in a run that was pre-filled with this demand's median of live "
-               "and stale session ids per user: after changing those, record again", None, "the demand file"),
     Assumption("bytes of the keyspace's hash tables over those of full-grown ones: sized as while they grow, "
                "old and doubled table together", 1.5, "Redis 7.0 dict.c, incremental rehashing"),
     Assumption("bytes of the replication backlog, counted without a replica too, so that adding one never "
@@ -81,12 +77,13 @@ _FIXED = (
     Assumption("the reserved memory holds fragmentation, copy-on-write during a backup, and keys that have "
                "expired but are not reclaimed yet", None, _LEFT_OUT),
     Assumption("a minute of breached SLO is priced in the demand but enters no figure", None, _LEFT_OUT),
-    Assumption("prices stay as they are over the horizon, and replicas as in the first month", None, _LEFT_OUT),
+    Assumption("prices stay as they are over the horizon, and replicas as in the first month", None,
+               _LEFT_OUT),
 )
 
 
 def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
-    """Every assumption that the figures of a plan rest on, the most consequential first."""
+    """Every assumption that the figures of a plan rest on, those of this demand and these runs first."""
     failures, priors = demand.failures, Failures()
 
     def outage(what: str, name: str) -> Assumption:
@@ -96,7 +93,7 @@ def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
     cpu_run = figures.run_of.get("cpu_us_per_command", "no run")
     return (
         Assumption("CPU of a command on the node over that on the recording host", HOST_TO_NODE_CPU, _GUESS),
-        Assumption("commands per second at which CPU per command was measured; at a lower rate one costs more",
+        Assumption("commands per second at which CPU per command was measured; at fewer, each costs more",
                    round(figures.commands_per_second, 1), cpu_run),
         outage("failures of a node per year", "per_node_year"),
         outage("minutes without Redis when a single node fails", "minutes_single"),

@@ -1,5 +1,4 @@
-"""The node types to choose from: what the region sells for the engine at the demand's term, and why the
-others fall out."""
+"""The node types to choose from: those sold for the engine at the term, and why the others fall out."""
 
 from __future__ import annotations
 
@@ -63,7 +62,6 @@ def candidates(demand: Demand) -> tuple[tuple[Candidate, ...], tuple[Excuse, ...
 
 
 def bill_for(demand: Demand, node_type: str, replicas: int, engine: str | None = None) -> Bill:
-    """The month's bill of one shard at the demand's region and term, in its engine unless another is named.
-    """
+    """The month's bill of one shard at the demand's region, term and engine, or another engine named."""
     cluster = demand.cluster
     return nodes_bill(cluster.region, engine or cluster.engine, node_type, 1, replicas, cluster.term)

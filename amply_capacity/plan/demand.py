@@ -48,8 +48,8 @@ __all__ = [
 
 _STRICT: ConfigDict = {"extra": "forbid"}
 
-# Defaults of what a demand file may leave out. The pool's size is that of lib/redis.py in the specification; the
-# others are guesses with wide bounds: AWS publishes neither failure rates nor firm recovery times.
+# Defaults of what a file may leave out. The pool's size is that of lib/redis.py in elasticache-redis.md.
+# The others are guesses with wide bounds: AWS publishes neither failure rates nor firm recovery times.
 _POOL_SIZE = Interval.exact(20.0)
 _PER_NODE_YEAR = Interval(0.05, 0.3, 2.0)
 _MINUTES_SINGLE = Interval(5.0, 10.0, 20.0)
@@ -72,8 +72,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """`[allowed]`: constraints that nothing measured can lift. `node_types` are globs such as `cache.t4g.*`.
-    """
+    """`[allowed]`: constraints that no measurement lifts; `node_types` are globs such as `cache.t4g.*`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     node_types: list[StrictStr] = field(default_factory=lambda: ["cache.*"])
@@ -104,8 +103,7 @@ class Organisations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """`[activity]`: rates of operations per registered user, means over the whole day, and the peak over the
-    mean."""
+    """`[activity]`: operations of one registered user, means over the day, and the peak over the mean."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     requests_per_user_hour: Amount
@@ -166,8 +164,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """`[failures]`: how often a node fails and how long Redis is away; the defaults are priors, not
-    measurements.
+    """`[failures]`: how often a node fails and how long Redis is away; the defaults are priors.
 
     AWS publishes no failure rate of a node: the defaults are guesses with wide bounds, so say what your own
     history shows.
@@ -206,8 +203,7 @@ class Demand:
     allowed: Allowed = field(default_factory=Allowed)
 
     def as_json(self) -> dict[str, Any]:
-        """The tables as in the file: a known quantity as a number, an uncertain one with its low, mid and
-        high."""
+        """The tables as in the file: a known quantity as a number, an uncertain one as its table."""
         return {table: _plain(content) for table, content in asdict(self).items()}
 
 
@@ -222,8 +218,7 @@ def _plain(value: Any) -> Any:
 def load_demand(path: Path) -> Demand:
     """Reads and checks a demand file.
 
-    Raises BadDemand for a file that cannot be read, is no TOML, or holds faults; all faults are listed at
-    once.
+    Raises BadDemand for a file that cannot be read, is no TOML, or holds faults, listing them all at once.
     """
     tables = _read(path)
     faults: list[StrictStr] = []

@@ -17,8 +17,7 @@ __all__ = ["Fit", "Headroom", "fit_of", "in_words"]
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """One constraint: what is needed (5 %, 50 %, 95 % of the worlds, and at the plan's confidence) and what
-    there is."""
+    """One constraint: what is needed (5 %, 50 %, 95 %, and at the plan's confidence) and what there is."""
 
     constraint: str
     needed_low: float
@@ -88,8 +87,12 @@ class Fit:
         percentile = f"{100.0 * self.confidence:g}th percentile"
         text = (f"needs {in_words(worst.needed, UNITS[worst.constraint])} of "
                 f"{in_words(worst.available, UNITS[worst.constraint])} ({worst.how}) at the {percentile}")
-        if not self.is_enough and worst.needed <= worst.available:
-            share = f"{self.probability:.1%} of the worlds, {100.0 * self.confidence:g} % are asked"
+        if worst.needed > worst.available:
+            over_percent = 100.0 * (worst.needed / worst.available - 1.0)
+            by = f"{over_percent:,.0f} %" if over_percent >= 1.0 else "just"
+            return f"{text}: {by} too much"
+        if not self.is_enough:
+            share = f"{100.0 * self.probability:.1f} % of the worlds, {100.0 * self.confidence:g} % are asked"
             return f"fits in {share}; closest: {text}"
         return text
 

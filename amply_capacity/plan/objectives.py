@@ -44,8 +44,7 @@ class Objective:
 
 
 def objectives(demand: Demand, figures: Measured) -> tuple[Objective, ...]:
-    """p99 of each use case, hit rate, evictions. A p99 of the recording host is no p99 of a node: it has
-    another network."""
+    """p99 of each use case, hit rate, evictions; the p99 is the recording host's, not a node's."""
     found = []
     for use_case in (field.name for field in fields(demand.slo.p99_ms)):
         latency = figures.latency.get(use_case)

@@ -20,8 +20,8 @@ Indices = NDArray[np.intp]
 class Path:
     """`types[w, m]` is the type of world w in month m + 1, an index into the candidates from cheap to dear.
 
-    `unserved[w, m]` says that nothing offered was enough; the world then stands at the dearest type, so that
-    what it pays is a lower bound.
+    `unserved[w, m]` says that nothing offered was enough; the world then stands at the dearest type, though what
+    it would really pay (for several shards) is not known.
     """
 
     types: Indices
@@ -30,19 +30,23 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """`node_type` is the one that the world of median cost pays for."""
+    """`node_type` is the one that the world of median cost pays for.
+
+    A bill is None where that world needs more than one shard: then nobody here knows it.
+    """
 
     month: str
     node_type: str
-    usd_low: float
-    usd_mid: float
-    usd_high: float
+    usd_low: float | None
+    usd_mid: float | None
+    usd_high: float | None
     nothing_fits: float
     """Share of the worlds in which no offered type is enough."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"month": self.month, "node_type": self.node_type, "usd_low": round(self.usd_low, 4),
-                "usd_mid": round(self.usd_mid, 4), "usd_high": round(self.usd_high, 4),
+        bills = {"usd_low": self.usd_low, "usd_mid": self.usd_mid, "usd_high": self.usd_high}
+        return {"month": self.month, "node_type": self.node_type,
+                **{name: None if usd is None else round(usd, 4) for name, usd in bills.items()},
                 "nothing_fits": round(self.nothing_fits, 4)}
 
 
@@ -56,8 +60,7 @@ class Upgrade:
     constraint: str
     """What the old type has least of by then."""
     act_by: str
-    """The first month in which the old type is too small for more worlds than the plan's confidence leaves
-    open."""
+    """The first month in which more worlds have left the old type than the plan's confidence leaves open."""
     probability_by_month: tuple[tuple[str, float], ...]
     """Share of the worlds that have left the old type, and all cheaper ones, by each month."""
 
@@ -79,8 +82,7 @@ def month_names(start: date, count: int) -> tuple[str, ...]:
 
 
 def path(enough: Sequence[Bools], start: int) -> Path:
-    """Each world begins at the candidate `start` and, whenever its type is not enough, goes up to the
-    cheapest that is.
+    """Each world begins at `start` and, whenever its type is not enough, goes up to the cheapest that is.
 
     `enough[i]` says where candidate i, counted from cheap to dear, has enough: shape (worlds, months). No
     world ever goes down, so a month never costs less than the one before.
@@ -103,21 +105,24 @@ def path(enough: Sequence[Bools], start: int) -> Path:
 
 def projection(taken: Path, node_types: Sequence[str], usd_per_month: Sequence[float],
                months: Sequence[str]) -> tuple[Month, ...]:
-    """What is paid in each month: the 5 %, 50 % and 95 % worlds by cost, each a bill that some world really
-    has."""
-    low, mid, high = np.quantile(taken.types, [0.05, 0.5, 0.95], axis=0, method="inverted_cdf").astype(int)
+    """What is paid in each month by the 5 %, 50 % and 95 % worlds: each a bill that some world really has.
+
+    The worlds that nothing serves rank above all others.
+    """
+    dearest = len(node_types) - 1
+    ranks = np.where(taken.unserved, len(node_types), taken.types)
+    low, mid, high = np.quantile(ranks, [0.05, 0.5, 0.95], axis=0, method="inverted_cdf").astype(int)
+    bills: list[float | None] = [*usd_per_month, None]
     nothing = taken.unserved.mean(axis=0)
     return tuple(
-        Month(name, node_types[mid[m]], usd_per_month[low[m]], usd_per_month[mid[m]], usd_per_month[high[m]],
-              float(nothing[m]))
+        Month(name, node_types[min(mid[m], dearest)], bills[low[m]], bills[mid[m]], bills[high[m]], float(nothing[m]))
         for m, name in enumerate(months)
     )
 
 
 def upgrades(taken: Path, rows: Sequence[Month], node_types: Sequence[str], first: str,
              confidence: float, short_of: Callable[[str, int], str]) -> tuple[Upgrade, ...]:
-    """The median world's changes of type, from `first` on; `short_of(type, row number)` names the constraint.
-    """
+    """The median world's changes of type from `first` on; `short_of(type, row)` names the constraint."""
     found = []
     present = first
     for number, row in enumerate(rows):

@@ -25,8 +25,7 @@ LEAVE_UP_TO = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDecision:
-    """`probability` is the share of the worlds in which a replica avoids more than it costs in the first
-    month."""
+    """`probability` is the share of worlds in which the first month's replica avoids more than it costs."""
 
     verdict: str
     probability: float
@@ -87,8 +86,7 @@ def avoided_usd_per_month(demand: Demand, load: Workload, worlds: Worlds) -> Flo
 
 
 def break_even(demand: Demand, usd_per_month: float) -> tuple[dict[str, float | None], dict[str, str]]:
-    """The failure rate, cost of a minute and number of users from which a replica at that price pays, all
-    else median.
+    """From which failure rate, cost of a minute and number of users a replica pays, all else at its median.
 
     Closed forms of `avoided_usd_per_month` = price. None, with the reason in the second mapping, where it
     never does.

@@ -107,7 +107,8 @@ def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
     found = {
         "memory": Capacity(usable * (1.0 - free / 100.0),
                            f"{usable / 1e6:,.0f} MB usable less {free:g} % kept free"),
-        "cpu": Capacity(ENGINE_CORE_SHARE, f"{ENGINE_CORE_SHARE:.0%} of the one core that runs commands"),
+        "cpu": Capacity(ENGINE_CORE_SHARE,
+                        f"{100.0 * ENGINE_CORE_SHARE:g} % of the one core that runs commands"),
         "connections": Capacity(node.maxclients - ELASTICACHE_CONNECTIONS,
                                 f"{node.maxclients:,} less {ELASTICACHE_CONNECTIONS} for ElastiCache itself"),
     }
@@ -127,8 +128,7 @@ def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
 
 
 def fits(node: NodeType, demand: Demand, need: Needs) -> np.typing.NDArray[np.bool_]:
-    """Where the node type has enough of everything; nowhere, if the catalog lacks a fact that this depends
-    on."""
+    """Where the node type has enough of everything; nowhere, if the catalog lacks a fact about it."""
     enough = np.ones_like(need.by_constraint["memory"], dtype=np.bool_)
     for constraint, capacity in capacities(node, demand).items():
         if capacity.available is None:
@@ -153,7 +153,7 @@ def _memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Dema
     for name, count in counted.items():
         each = worlds.draw(f"footprint.{name}", getattr(figures.footprint, name))
         if name == "index_bytes":
-            each = _index_bytes(each, demand, load, worlds)
+            each = _index_bytes(each, demand, figures, load, worlds)
         items[name.removesuffix("_bytes")] = count * each[:, None]
     volatile = load.sessions + load.counters + load.cached + load.results
     items["hash tables"] = table_bytes(volatile + load.users) + table_bytes(volatile)
@@ -162,12 +162,13 @@ def _memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Dema
     return items
 
 
-def _index_bytes(measured: Floats, demand: Demand, load: Workload, worlds: Worlds) -> Floats:
-    """Bytes of one user's index: as measured with the median's session ids in it, and more or less for those
-    of a world."""
-    median = demand.users.sessions_per_user.mid + demand.users.stale_index_members_per_user.mid
+def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Workload, worlds: Worlds) -> Floats:
+    """Bytes of one user's index: as measured with the run's ids in it, more or less for a world's."""
+    members = figures.footprint.index_members
+    if members is None:
+        members = demand.users.sessions_per_user.mid + demand.users.stale_index_members_per_user.mid
     member = worlds.draw("prior.index_member_bytes", INDEX_MEMBER_BYTES)
-    with_members = measured + (load.index_members_per_user - median) * member
+    with_members = measured + (load.index_members_per_user - members) * member
     return np.maximum(with_members, np.minimum(measured, SMALLEST_INDEX_BYTES))
 
 
@@ -181,7 +182,6 @@ def _per_user(figures: Measured, load: Workload, operations: list[str]) -> tuple
 
 
 def _free_factor(free_percent: Interval, worlds: Worlds) -> Floats:
-    """By how much an uncertain promise of free memory asks for more than its median, which the capacity has
-    taken off."""
+    """What an uncertain share of free memory asks for over its median, which the capacity has taken off."""
     wanted = np.minimum(worlds.draw("slo.free_memory_percent", free_percent), 99.0)
     return (100.0 - free_percent.mid) / (100.0 - wanted)

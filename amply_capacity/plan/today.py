@@ -32,8 +32,7 @@ class Today:
 
     @property
     def short_from(self) -> str | None:
-        """The first month in which it no longer fits in enough worlds; None where it lasts through the
-        horizon."""
+        """The first month in which it fits in too few worlds; None where it lasts through the horizon."""
         if self.fit.unknown:
             return None
         return next((month for month, share in self.months if share < self.fit.confidence), None)

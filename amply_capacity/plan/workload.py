@@ -33,8 +33,7 @@ class Workload:
     index_members_per_user: Floats
     """Session ids in one user's index, those of expired sessions included; shape (worlds,)."""
     counters: Floats
-    """Rate-limit counters alive at once: no more than there are API keys, nor than checks in a counter's 60
-    s."""
+    """Rate-limit counters alive at once: no more than there are API keys, nor than checks in 60 s."""
     cached: Floats
     """Cached organisations: no more than there are, nor than cached reads in the 300 s of one."""
     results: Floats
@@ -53,7 +52,9 @@ class Workload:
 
 def workload(demand: Demand, worlds: Worlds) -> Workload:
     """The demand in each of the worlds."""
-    users = _users(demand, worlds)
+    growth = _growth(demand, worlds)
+    today = worlds.draw("users.registered", demand.users.registered)[:, None]
+    users = np.minimum(today * growth, _MOST_USERS)
     rates = _per_user_per_second(demand, worlds)
     peak_to_mean = worlds.draw("activity.peak_to_mean", demand.activity.peak_to_mean, at_least=1.0)
 
@@ -73,19 +74,18 @@ def workload(demand: Demand, worlds: Worlds) -> Workload:
         counters=np.minimum(organisations * keys_each[:, None], at_peak("check", COUNTER_TTL_S)),
         cached=np.minimum(organisations, at_peak("cached_read", CACHED_TTL_S)),
         results=at_peak("store_result", RESULT_TTL_S),
-        connections=_connections(demand, worlds, users),
+        connections=_connections(demand, worlds, growth),
         per_user_per_second=rates,
         peak_to_mean=peak_to_mean,
     )
 
 
-def _users(demand: Demand, worlds: Worlds) -> Floats:
-    today = worlds.draw("users.registered", demand.users.registered)
+def _growth(demand: Demand, worlds: Worlds) -> Floats:
+    """Users over today's, 1 in column 0."""
     percent = worlds.draw("users.growth_percent_per_month", demand.users.growth_percent_per_month, -99.0)
     months = np.arange(demand.plan.horizon_months + 1)
-    # Over 1e30-fold growth is cut: the number of users is, too, and exp() must not overflow.
-    factor = np.exp(np.minimum(months * np.log1p(percent / 100.0)[:, None], 70.0))
-    return np.minimum(today[:, None] * factor, _MOST_USERS)
+    # Over 1e30-fold growth is cut: so is the number of users, and exp() must not overflow.
+    return np.exp(np.minimum(months * np.log1p(percent / 100.0)[:, None], 70.0))
 
 
 def _per_user_per_second(demand: Demand, worlds: Worlds) -> dict[str, Floats]:
@@ -109,13 +109,11 @@ def _per_user_per_second(demand: Demand, worlds: Worlds) -> dict[str, Floats]:
     }
 
 
-def _connections(demand: Demand, worlds: Worlds, users: Floats) -> Floats:
+def _connections(demand: Demand, worlds: Worlds, growth: Floats) -> Floats:
     tables = demand.connections
     tasks = worlds.draw("connections.tasks", tables.tasks)[:, None]
-    if tables.grow_with_users:
-        today = users[:, :1]
-        tasks = tasks * np.divide(users, today, out=np.ones_like(users), where=today > 0.0)
     workers = worlds.draw("connections.workers_per_task", tables.workers_per_task)[:, None]
     pool = worlds.draw("connections.pool_size", tables.pool_size)[:, None]
-    # Tasks come whole.
-    return np.broadcast_to(np.ceil(tasks - 1e-9) * workers * pool, users.shape)
+    # Tasks come whole; the hair taken off keeps a rounding error from starting another.
+    whole_tasks = np.ceil(tasks * (growth if tables.grow_with_users else np.ones_like(growth)) - 1e-9)
+    return whole_tasks * workers * pool

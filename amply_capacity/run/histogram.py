@@ -1,4 +1,4 @@
-"""Microsecond histograms that merge by addition: buckets of at most 3.1 % width, named by their upper bound."""
+"""Microsecond histograms that merge by addition; a bucket is named by its upper bound, at most 3.1 % wide."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SUB_BUCKET_BITS = 5  # 32 buckets an octave: a width of 1/32 of the value at mo
 def bucket_upper_us(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
     """The upper bound of each time's bucket, µs, any shape; times under 64 µs are their own bucket.
 
-    The log-linear layout of HdrHistogram (Gil Tene, 2012) with 32 sub-buckets an octave: bounds never depend on the
-    data, so that histograms of different seconds, processes and runs add up.
+    The log-linear layout of HdrHistogram (Gil Tene, 2012) with 32 sub-buckets an octave: bounds never depend
+    on the data, so that histograms of different seconds, processes and runs add up.
     """
     times = np.maximum(times_us, 0)
     octave = np.frexp(times.astype(np.float64))[1] - 1  # floor(log2), exact for integers below 2**53
@@ -31,7 +31,7 @@ def quantile_us(buckets: pd.Series, counts: pd.Series, q: float) -> float:
 
 
 def quantiles_us(buckets: pd.Series, counts: pd.Series, qs: list[float]) -> NDArray[np.float64]:
-    """Several quantiles of one histogram, µs: the smallest bound that at least a share `q` of the times lies within."""
+    """Several quantiles of one histogram, µs: the least bound within which a share `q` of the times lies."""
     if len(buckets) == 0:
         return np.full(len(qs), np.nan)
     order = np.argsort(buckets.to_numpy(), kind="stable")

@@ -18,6 +18,8 @@ from amply_capacity.run.writer import finish
 
 __all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
 
+_NEEDED = ("run", "verdict", "scenario", "started_at")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -93,14 +95,10 @@ class Run:
 def read_run(directory: Path | str) -> Run:
     """The run in that directory, or of that name under `data/runs/`.
 
-    Raises BadRun for a directory that is missing, empty, truncated (not yet finished: recover it) or of a newer schema.
+    Raises BadRun for a directory that is missing, empty, truncated (not yet finished: recover it) or of a
+    newer schema.
     """
-    path = Path(directory)
-    if not path.exists() and (RUNS_DIR / path).is_dir():
-        path = RUNS_DIR / path
-    if not path.is_dir():
-        raise BadRun("there is no such run", got=str(directory),
-                     do="`amply-capacity runs list` shows the runs; record one with Locust")
+    path = _locate(directory)
     manifest = _manifest(path)
     unfinished = (path / "parts").is_dir()
     missing = [f"{table}.parquet" for table in TABLES if not (path / f"{table}.parquet").exists()]
@@ -113,11 +111,11 @@ def read_run(directory: Path | str) -> Run:
 
 
 def recover(directory: Path | str) -> Run:
-    """Finish a run that was cut off, from its parts; its verdict becomes `partial`. A whole run is returned as it is.
+    """Finish a run that was cut off, from its parts, as `partial`; a whole run is returned as it is.
 
     Raises BadRun when there is nothing to recover from.
     """
-    path = Path(directory)
+    path = _locate(directory)
     manifest = _manifest(path)
     if (path / "parts").is_dir():
         finish(path, {**manifest, "verdict": "partial"})
@@ -141,10 +139,21 @@ def newest_or_example() -> Run:
     return runs[0] if runs else read_run(EXAMPLE_RUN)
 
 
+def _locate(directory: Path | str) -> Path:
+    """The directory itself, or the run of that name under `data/runs/`."""
+    path = Path(directory)
+    if not path.exists() and (RUNS_DIR / path).is_dir():
+        path = RUNS_DIR / path
+    if not path.is_dir():
+        raise BadRun("there is no such run", got=str(directory),
+                     do="`amply-capacity runs list` shows the runs; record one with Locust")
+    return path
+
+
 def _manifest(path: Path) -> dict[str, Any]:
     file = path / "run.json"
-    if not path.is_dir() or not any(path.iterdir()):
-        raise BadRun("the run directory is empty or missing", got=str(path),
+    if not any(path.iterdir()):
+        raise BadRun("the run directory is empty", got=str(path),
                      do="choose another; `amply-capacity runs list` shows them")
     try:
         manifest = json.loads(file.read_text())
@@ -153,12 +162,16 @@ def _manifest(path: Path) -> dict[str, Any]:
                      do="choose another; `amply-capacity runs list` shows them") from None
     except (ValueError, OSError) as error:
         raise BadRun("the run's manifest cannot be read", got=f"{file}: {error}", do="restore it") from None
-    if not isinstance(manifest, dict) or "schema" not in manifest or "run" not in manifest:
-        raise BadRun("the run's manifest is not one of ours", got=f"{file} names no schema or run",
+    if not isinstance(manifest, dict) or "schema" not in manifest:
+        raise BadRun("the run's manifest is not one of ours", got=f"{file} names no schema",
                      do="choose another run")
     if manifest["schema"] != SCHEMA_VERSION:
         newer = isinstance(manifest["schema"], int) and manifest["schema"] > SCHEMA_VERSION
         raise BadRun("the run was recorded by a newer version" if newer else "the run's schema is unknown",
                      got=f"schema {manifest['schema']}, this version reads {SCHEMA_VERSION}",
                      do="update amply-capacity" if newer else "record the run again")
+    lacking = [name for name in _NEEDED if name not in manifest]
+    if lacking:
+        raise BadRun("the run's manifest is not whole", got=f"{file} lacks {', '.join(lacking)}",
+                     do="restore it, or choose another run")
     return manifest

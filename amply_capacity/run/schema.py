@@ -1,4 +1,4 @@
-"""The tables of a run directory, column by column (DESIGN section 4). `docs/run-directory.md` is printed from here."""
+"""The tables of a run directory, column by column (DESIGN section 4); printed into docs/run-directory.md."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class Column:
 _NUMBER = "float64"
 
 _SERVER_METRICS = (
-    ("CPUUtilization", "percent of all vCPUs of the emulated node type, server process only; local clusters only"),
-    ("EngineCPUUtilization", "percent of one core, main thread (whole process where the server has no such count)"),
+    ("CPUUtilization",
+     "percent of all vCPUs of the emulated node type, server process only; local clusters only"),
+    ("EngineCPUUtilization",
+     "percent of one core, main thread (whole process where the server has no such count)"),
     ("FreeableMemory", "bytes: the emulated node type's memory less the server's RSS; local clusters only"),
     ("BytesUsedForCache", "bytes: used_memory"),
     ("DatabaseMemoryUsagePercentage", "percent: used_memory / maxmemory; absent without a maxmemory"),
@@ -65,15 +67,19 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("second", "int64", "Unix second in which the reply arrived"),
         Column("use_case", "string", "sessions, rate_limit, cache or celery_results"),
         Column("operation", "string", "validate, touch, check, cached_read, …"),
-        Column("command", "string", "Redis command (a pipeline's joined by +); empty for an operation's own time"),
-        Column("outcome", "string", "ok, hit, miss, allowed, limited, error, timeout, disconnected or unreachable"),
-        Column("clock", "string", "service: sent to answered; response: intended to answered; lateness: intended to "
-                                  "sent. Commands have the service clock only. Compute waits are left out"),
+        Column("command", "string",
+               "Redis command (a pipeline's joined by +); empty for an operation's own time"),
+        Column("outcome", "string",
+               "ok, hit, miss, allowed, limited, error, timeout, disconnected or unreachable"),
+        Column("clock", "string",
+               "service: sent to answered; response: intended to answered; lateness: intended to sent. "
+               "Commands have the service clock only. Compute waits are left out"),
         Column("bucket_us", "int64", "upper bound of the histogram's bucket, µs; at most 3.1 % wide"),
         Column("count", "int64", "times in the bucket"),
     ),
     "server": (
-        Column("second", "int64", "Unix second of the sample; counts are since the sample before, per second"),
+        Column("second", "int64",
+               "Unix second of the sample; counts are since the sample before, per second"),
         Column("node", "string", "host:port"),
         *(Column(name, _NUMBER, meaning) for name, meaning in _SERVER_METRICS),
         *(Column(name, _NUMBER, f"INFO {name.removeprefix('info_')}, {unit}") for name, unit in RAW_INFO),
@@ -82,7 +88,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("node", "string", "host:port"),
         Column("command", "string", "as commandstats names it"),
         Column("calls", "int64", "calls in the measured phase"),
-        Column("usec", "int64", "µs inside the command in the measured phase: a tenth of its real CPU, see science"),
+        Column("usec", "int64",
+               "µs inside the command in the measured phase: a fraction of the CPU that it costs the server"),
         Column("rejected_calls", "int64", "refused before execution, measured phase"),
         Column("failed_calls", "int64", "failed in execution, measured phase"),
         Column("p50_us", _NUMBER, "latencystats p50, µs; absent where the server keeps none"),
@@ -92,12 +99,15 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "accesses": (
         Column("time_s", _NUMBER, "Unix time of the reply"),
         Column("op", "string", "get, set, setex, incr, del, expire, sadd, srem or smembers"),
-        Column("key_hash", "uint64", "CRC-32 of the key in the upper half (it decides the sample), BLAKE2b below"),
+        Column("key_hash", "uint64",
+               "CRC-32 of the key in the upper half (it decides the sample), BLAKE2b below"),
         Column("key_class", "string", "the key up to its first colon, or before a task's id"),
         Column("key_bytes", "int64", "length of the key"),
-        Column("value_bytes", "int64", "bytes read or written; for a set its member; absent where there is none"),
+        Column("value_bytes", "int64",
+               "bytes read or written; for a set its members; absent where there is none"),
         Column("ttl_s", _NUMBER, "TTL set by the command; absent where it sets none"),
-        Column("sampling_rate", _NUMBER, "R: share of keys whose accesses are kept, the lowest in force in the run"),
+        Column("sampling_rate", _NUMBER,
+               "R: share of keys whose accesses are kept, the lowest in force in the run"),
     ),
     "events": (
         Column("time_s", _NUMBER, "Unix time"),
@@ -112,9 +122,9 @@ def describe() -> str:
     """The run directory's documentation, Markdown."""
     parts = [
         "# Run directory\n",
-        f"Schema version {SCHEMA_VERSION}. `run.json` holds the scenario, seeds, target (never a secret), server, generator,",
-        "versions and the SHA-256 of each file. Each table is a Parquet file that pandas reads alone. An absent figure is",
-        "null: it was not measured. It is never 0.\n",
+        f"Schema version {SCHEMA_VERSION}. `run.json` holds the scenario, seeds, target (never a secret),",
+        "server, generator, versions and the SHA-256 of each file. Each table is a Parquet file that pandas",
+        "reads alone. An absent figure is null: it was not measured. It is never 0.\n",
         "Verdicts: " + "; ".join(f"`{name}`: {meaning}" for name, meaning in VERDICTS.items()) + ".\n",
     ]
     for table, columns in TABLES.items():

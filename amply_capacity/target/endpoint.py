@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from amply_capacity.errors import AuthRequired, BadInput, NotRedis, TargetError, Unreachable
 
-__all__ = ["Endpoint", "connect", "parse_endpoint"]
+__all__ = ["CA_BUNDLE_VARIABLE", "Endpoint", "connect", "explained", "parse_endpoint"]
 
 PASSWORD_VARIABLE = "AMPLY_REDIS_PASSWORD"
 USERNAME_VARIABLE = "AMPLY_REDIS_USERNAME"
+CA_BUNDLE_VARIABLE = "AMPLY_CA_BUNDLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,15 @@ class Endpoint:
 def parse_endpoint(url: str) -> Endpoint:
     """The endpoint of a `redis://` or `rediss://` URL; user and password come from the environment.
 
-    Raises BadInput for another scheme, a missing host, a bad port or database, or a password inside the URL, which
-    would show in the process list.
+    Raises BadInput, with all faults at once, for another scheme, a missing host, a bad port or database,
+    options after a `?`, or a password inside the URL, which would show in the process list.
     """
-    parts = urlsplit(url)
     faults = []
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("redis://")
+        faults.append("an IPv6 address whose brackets do not match")
     if parts.scheme not in {"redis", "rediss"}:
         faults.append(f"scheme {parts.scheme or 'missing'!r} instead of redis:// or rediss://")
     if not parts.hostname:
@@ -54,8 +61,10 @@ def parse_endpoint(url: str) -> Endpoint:
         faults.append("the port is no number from 1 to 65535")
     path = parts.path.strip("/")
     if path and not path.isdigit():
-        faults.append(f"database {path!r} is no number")
-    if parts.password:
+        faults.append("the database is no number")  # not quoted: what stands there may be part of a password
+    if parts.query or parts.fragment:
+        faults.append("options after the address")
+    if parts.password or "@" in path:
         faults.append("a password inside the URL, where the process list shows it")
     if faults:
         raise BadInput(
@@ -67,7 +76,7 @@ def parse_endpoint(url: str) -> Endpoint:
         host=unquote(parts.hostname or ""),
         port=port,
         tls=parts.scheme == "rediss",
-        username=parts.username or os.environ.get(USERNAME_VARIABLE),
+        username=unquote(parts.username) if parts.username else os.environ.get(USERNAME_VARIABLE),
         password=os.environ.get(PASSWORD_VARIABLE),
         database=int(path or 0),
     )
@@ -83,48 +92,61 @@ def connect(endpoint: Endpoint, *, timeout_seconds: float = 5.0) -> Any:
     from redis.retry import Retry
 
     client = redis.Redis(
-        host=endpoint.host, port=endpoint.port, db=endpoint.database, ssl=endpoint.tls,
+        host=endpoint.host, port=endpoint.port, db=endpoint.database,
         username=endpoint.username, password=endpoint.password, decode_responses=True, protocol=2,
+        encoding_errors="surrogateescape",  # other people's keys may be any bytes: they come and go unharmed
         socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0),
+        **({"ssl": True, "ssl_ca_certs": os.environ.get(CA_BUNDLE_VARIABLE)} if endpoint.tls else {}),
     )
     try:
         client.ping()
-    except redis.RedisError as error:
+    except (redis.RedisError, OSError) as error:
         client.close()
         raise _explain(endpoint, error) from error
     return client
+
+
+@contextlib.contextmanager
+def explained(endpoint: Endpoint) -> Iterator[None]:
+    """Within: an error reply or a lost connection is raised as the TargetError that says what to do."""
+    import redis
+
+    try:
+        yield
+    except redis.RedisError as error:
+        raise _explain(endpoint, error) from error
 
 
 def _explain(endpoint: Endpoint, error: Exception) -> TargetError:
     import redis
 
     text = str(error)
-    if isinstance(error, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+    if isinstance(error, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
         return AuthRequired(
             f"{endpoint.url} wants a password" if endpoint.password is None else
             f"{endpoint.url} does not accept the password given",
             got=text,
-            do=f"put it into the environment as {PASSWORD_VARIABLE} (and the ACL user, if any, as {USERNAME_VARIABLE})",
+            do=f"put it into the environment as {PASSWORD_VARIABLE}, and an ACL user as {USERNAME_VARIABLE}",
         )
     if isinstance(error, redis.BusyLoadingError | redis.ResponseError) or "max number of clients" in text:
         return TargetError(
-            f"{endpoint.url} is a Redis that takes no work now", got=text,
-            do="wait until it has loaded its data, or free connections, then try again",
+            f"{endpoint.url} refuses a command", got=text,
+            do="free its memory or connections, wait until it has loaded its data, or choose a user who may",
         )
-    if isinstance(error, redis.TimeoutError):
+    accepts = _accepts(endpoint)
+    if isinstance(error, redis.TimeoutError) and accepts:
         return NotRedis(
-            f"{endpoint.url} accepts connections but does not answer PING" if _accepts(endpoint) else
-            f"{endpoint.url} does not answer in time",
-            got=text, do="check host and port, and that TLS (rediss://) is used where the server wants it",
+            f"{endpoint.url} accepts connections but does not answer PING", got=text,
+            do="check the port, and that TLS (rediss://) is used exactly where the server wants it",
         )
-    if isinstance(error, redis.ConnectionError) and not _accepts(endpoint):
+    if not accepts:
         return Unreachable(
             f"nothing answers at {endpoint.url}", got=text,
             do="start the server (`amply-capacity cluster up`), or check host, port and security group",
         )
     return NotRedis(
-        f"{endpoint.url} answers, but not as a Redis server", got=text.splitlines()[0][:120] if text else
-        type(error).__name__,
+        f"{endpoint.url} answers, but not as a Redis server",
+        got=text.splitlines()[0][:120] if text else type(error).__name__,
         do="check the port, and that TLS (rediss://) is used exactly where the server wants it",
     )
 

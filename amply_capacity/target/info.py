@@ -1,4 +1,4 @@
-"""INFO of a server, as the CloudWatch metrics that ElastiCache publishes and as the raw fields the models need."""
+"""INFO of a server, as the CloudWatch metrics of ElastiCache and as the raw fields that the models need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class InfoSample:
         return sum(int(database["expires"]) for database in self._databases())
 
     def _databases(self) -> list[Mapping[str, Any]]:
-        return [value for name, value in self.info.items() if name.startswith("db") and isinstance(value, dict)]
+        return [value for name, value in self.info.items()
+                if name.startswith("db") and isinstance(value, dict)]
 
     def number(self, name: str) -> float | None:
         """A field as a number, or None where this server has no such field."""
@@ -47,8 +48,8 @@ def sample(client: Any, node: str) -> InfoSample:
 def server_row(before: InfoSample, after: InfoSample, node_type: NodeType | None) -> dict[str, Any]:
     """One row of `server.parquet`. A figure that this server does not give is left out, never 0.
 
-    `node_type` is the emulated one of a local cluster; without it the host's figures (CPUUtilization, FreeableMemory)
-    are absent, since INFO does not know the host.
+    `node_type` is the emulated one of a local cluster; without it the host's figures (CPUUtilization,
+    FreeableMemory) are absent, since INFO does not know the host.
     """
     seconds = max(after.time_s - before.time_s, 1e-3)
 
@@ -80,17 +81,20 @@ def server_row(before: InfoSample, after: InfoSample, node_type: NodeType | None
     row["CacheHits"], row["CacheMisses"] = hits, misses
     if hits is not None and misses is not None and hits + misses > 0:
         row["CacheHitRate"] = 100.0 * hits / (hits + misses)
-    row["NetworkBytesIn"], row["NetworkBytesOut"] = rate("total_net_input_bytes"), rate("total_net_output_bytes")
+    row["NetworkBytesIn"] = rate("total_net_input_bytes")
+    row["NetworkBytesOut"] = rate("total_net_output_bytes")
     if after.number("connected_slaves"):
         row["ReplicationBytes"] = rate("master_repl_offset")
     row |= {name: after.number(name.removeprefix("info_")) for name, _ in RAW_INFO}
-    return {"second": int(after.time_s), "node": after.node, **{k: v for k, v in row.items() if v is not None}}
+    known = {name: value for name, value in row.items() if value is not None}
+    return {"second": int(after.time_s), "node": after.node, **known}
 
 
 def command_deltas(before: InfoSample, after: InfoSample) -> list[dict[str, Any]]:
-    """Rows of `commands.parquet`: commandstats between two samples, with latencystats where the server keeps them.
+    """Rows of `commands.parquet`: commandstats between two samples, with latencystats where there are any.
 
-    The percentiles are the server's since its statistics began; on a cluster of ours those begin with the phase.
+    The percentiles are the server's since its statistics began; on a cluster of ours those begin with the
+    phase.
     """
     rows = []
     for field, stats in after.info.items():

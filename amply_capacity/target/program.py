@@ -41,7 +41,7 @@ class ServerProgram:
 
 
 def find_server() -> ServerProgram:
-    """The program to use: $AMPLY_REDIS_SERVER, else redis-server, else valkey-server on PATH, else the embedded wheel.
+    """$AMPLY_REDIS_SERVER, else redis-server, else valkey-server on PATH, else the embedded wheel's.
 
     Raises NoServer when there is none, or when the one named by the environment variable does not run.
     """
@@ -75,7 +75,7 @@ def find_server() -> ServerProgram:
 def _inspect(path: Path, origin: str) -> ServerProgram | None:
     try:
         answer = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=10, check=True
+            [path, "--version"], capture_output=True, text=True, errors="replace", timeout=10, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

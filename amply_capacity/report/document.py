@@ -1,0 +1,121 @@
+"""The one report document: everything that any format shows, from runs, a demand and a seed. Nothing else is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from amply_capacity import __version__
+from amply_capacity.model.digest import digest
+from amply_capacity.model.latency import operation_table
+from amply_capacity.plan.decision import Plan, make_plan
+from amply_capacity.plan.demand import load_demand
+from amply_capacity.report.money import usd
+from amply_capacity.run.reader import Run, read_run
+
+__all__ = ["Document", "conclusion", "document_of", "month_text", "plan_of"]
+
+SCHEMA = 1
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The report as JSON-able content, and the recorded runs from which figures are drawn."""
+
+    content: dict[str, Any]
+    recorded: tuple[Run, ...]
+
+
+def plan_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Plan:
+    """The plan of recorded runs and a demand file. Its months begin after the newest run's date, not today's."""
+    return _plan([read_run(run) for run in runs], demand, worlds, seed)
+
+
+def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Document:
+    """The report document; the same runs, demand and seed give the same document. Raises as the parts do."""
+    recorded = tuple(read_run(run) for run in runs)
+    made = _plan(recorded, demand, worlds, seed).as_json()
+    content = {
+        "schema": SCHEMA,
+        "title": "Sizing report",
+        "as_of": made["start"],
+        "conclusion": conclusion(made),
+        "warnings": list(dict.fromkeys(warning for run in made["evidence"] for warning in run["warnings"])),
+        "plan": made,
+        "runs": [_run_facts(run) for run in recorded],
+        "versions": {"amply_capacity": __version__, "numpy": np.__version__, "pandas": pd.__version__},
+    }
+    return Document(content, recorded)
+
+
+def conclusion(plan: Mapping[str, Any]) -> str:
+    """The recommendation in two or three sentences."""
+    chosen, replica = plan["chosen"], plan["replica"]
+    nodes = chosen["shards"] * (1 + chosen["replicas"])
+    first = (f"Run {nodes} {chosen['node_type']} ({chosen['engine']}, {chosen['region']}, "
+             f"{chosen['term'].replace('_', ' ')}) for {usd(chosen['usd_per_month'])} a month.")
+    verdicts = {
+        "add": f"Add a replica: it saves more than it costs in {100 * replica['probability']:.0f} % of the worlds.",
+        "do not add": f"Do not add a replica: it saves more than it costs in only {100 * replica['probability']:.0f} % of the worlds.",
+        "undecided": f"Whether a replica pays is undecided ({100 * replica['probability']:.0f} % of the worlds say yes), so today's "
+                     f"number, {replica['replicas']}, stays.",
+    }
+    parts = [first, verdicts[replica["verdict"]]]
+    if plan["upgrades"]:
+        upgrade = plan["upgrades"][0]
+        parts.append(f"The next upgrade is to {upgrade['to']} in {month_text(upgrade['month'])}; be ready by "
+                     f"{month_text(upgrade['act_by'])}.")
+    else:
+        parts.append(f"No upgrade is in sight for {len(plan['months'])} months.")
+    return " ".join(parts)
+
+
+def month_text(month: str) -> str:
+    """`2027-09` as `September 2027`."""
+    year, number = month.split("-")
+    return f"{_MONTHS[int(number) - 1]} {year}"
+
+
+def _plan(runs: Sequence[Run], demand: Path, worlds: int, seed: int) -> Plan:
+    evidences = [digest(run) for run in runs]
+    newest = max(datetime.fromisoformat(evidence.recorded_at) for evidence in evidences)
+    return make_plan(evidences, load_demand(demand), start=newest.date(), worlds=worlds, seed=seed)
+
+
+def _run_facts(run: Run) -> dict[str, Any]:
+    table = operation_table(run)
+    evidence = digest(run)
+    footprint = evidence.footprint
+    sizes = {
+        name: {"low": round(value.low, 1), "mid": round(value.mid, 1), "high": round(value.high, 1)}
+        for name in ("session_bytes", "index_bytes", "counter_bytes", "cached_bytes", "result_bytes", "connection_bytes")
+        if (value := getattr(footprint, name)) is not None
+    }
+    cpu = evidence.cpu_us_per_command
+    return {
+        "run": run.name, "scenario": run.manifest["scenario"], "verdict": run.verdict,
+        "verdict_reason": run.manifest.get("verdict_reason") or None, "started_at": run.manifest["started_at"],
+        "arrivals": run.manifest["arrivals"], "rate_per_second": run.manifest["rate_per_second"],
+        "seed": run.manifest["seed"], "target": run.manifest["target"], "server": run.manifest["server"],
+        "prefill_share": run.manifest["prefill"]["share"], "population": run.manifest["population"],
+        "seconds": evidence.seconds, "commands_per_second": round(evidence.commands_per_second, 1),
+        "hit_rate": evidence.hit_rate, "evictions": evidence.evictions, "bytes": sizes,
+        "cpu_us_per_command": None if cpu is None else {"low": round(cpu.low, 2), "mid": round(cpu.mid, 2), "high":
+                                                        round(cpu.high, 2)},
+        "operations": [{str(key): value for key, value in row.items()} for row in _plain(table)],
+    }
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = []
+    for row in table.to_dict("records"):
+        rows.append({key: round(float(value), 4) if isinstance(value, float) else value for key, value in row.items()})
+    return rows  # type: ignore[return-value]

@@ -1,0 +1,73 @@
+"""The report as one self-contained HTML page: no script, no network, figures inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from amply_capacity.report import figures
+from amply_capacity.report.document import Document, month_text
+from amply_capacity.report.money import usd
+
+__all__ = ["render_html"]
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render_html(document: Document) -> str:
+    """The page of a report document. Every text from outside is escaped by the template engine."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
+                            "assumed": _assumed, "signed": _signed, "breakeven": _break_even, "item": _item}
+    plan = document.content["plan"]
+    drawn = {
+        "headroom": figures.headroom(plan), "memory_bill": figures.memory_bill(plan),
+        "memory_by_month": figures.memory_by_month(plan), "cost_by_month": figures.cost_by_month(plan),
+        "replica_balance": figures.replica_balance(plan),
+    }
+    of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run)}
+               for run in document.recorded}
+    return environment.get_template("report.html").render(
+        doc=document.content, plan=plan, figures=drawn, run_figures=of_runs, css=(_TEMPLATES / "report.css").read_text(),
+    )
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return "unknown"
+    if unit == "bytes":
+        return f"{value / 1e6:,.1f} MB"
+    if unit == "bits per second":
+        return f"{value / 1e6:,.2f} Mbit/s" if value < 1e8 else f"{value / 1e9:,.1f} Gbit/s"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def _constraint(name: str) -> str:
+    return {"price": "Price"}.get(name) or figures.CONSTRAINTS.get(name, name.replace("_", " "))
+
+
+def _item(name: str) -> str:
+    return {"session": "session", "index": "user's session index", "counter": "rate-limit counter", "cached":
+            "cached organisation", "result": "Celery result", "connection": "client connection"}.get(name, name)
+
+
+def _assumed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return f"{value['mid']:,g} ({value['low']:,g} – {value['high']:,g})"
+    return f"{value:,g}" if isinstance(value, int | float) else str(value)
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{usd(abs(value))}"
+
+
+def _break_even(value: float | None, name: str) -> str:
+    if value is None:
+        return "never:"
+    return usd(value) if name.startswith("usd") else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"

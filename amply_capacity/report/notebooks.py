@@ -1,0 +1,123 @@
+"""The notebooks: what their cells call, running them without a screen, and opening them in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amply_capacity.errors import AmplyError, BadInput
+from amply_capacity.files import DATA_DIR, NOTEBOOKS_DIR
+from amply_capacity.model.digest import digest
+from amply_capacity.report.document import conclusion, plan_of
+from amply_capacity.run.reader import Run, newest_or_example, read_run
+
+__all__ = ["RUN_VARIABLE", "Session", "Text", "execute", "notebooks", "open_lab", "open_session"]
+
+RUN_VARIABLE = "AMPLY_RUN"
+DEMAND_VARIABLE = "AMPLY_DEMAND"
+_CELL_SECONDS = 120
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a notebook works on: a run, a demand file, and the plan that follows from them."""
+
+    run: Run
+    demand: Path
+    plan: dict[str, Any]
+
+    def _repr_markdown_(self) -> str:
+        return f"**{conclusion(self.plan)}**\n\nRun `{self.run.name}`, demand `{self.demand.name}`.{self._banner()}"
+
+    @property
+    def run_summary(self) -> Text:
+        """What the run was, in a sentence."""
+        manifest, evidence = self.run.manifest, digest(self.run)
+        done = sum(latency.operations for latency in evidence.latency.values())
+        hit = "" if evidence.hit_rate is None else f" {100 * evidence.hit_rate:.1f} % of the cached reads were hits."
+        return Text(
+            f"**{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on {evidence.server}; the "
+            f"run is {self.run.verdict}.{hit}**\n\nRun `{self.run.name}`, seed {manifest['seed']}.{self._banner()}")
+
+    def _banner(self) -> str:
+        warnings = [warning for one in self.plan["evidence"] for warning in one["warnings"]]
+        return "".join(f"\n\n> **Read with care:** {warning}" for warning in warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Markdown that Jupyter shows as such."""
+
+    markdown: str
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def open_session(run: str | Path | None = None, demand: str | Path | None = None) -> Session:
+    """The session of a run and a demand file; without them, of $AMPLY_RUN and $AMPLY_DEMAND, else of the newest run (or
+    the example that ships) and the example demand."""
+    chosen = run or os.environ.get(RUN_VARIABLE)
+    recorded = read_run(chosen) if chosen else newest_or_example()
+    path = Path(demand or os.environ.get(DEMAND_VARIABLE) or DATA_DIR / "demand.example.toml")
+    return Session(recorded, path, plan_of([recorded.directory], path).as_json())
+
+
+def notebooks() -> list[Path]:
+    """The toolkit's notebooks, in their order."""
+    return sorted(NOTEBOOKS_DIR.glob("[0-9][0-9]_*.ipynb"))
+
+
+def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[Path]:
+    """Run notebooks top to bottom in fresh kernels and save the executed copies under `out`; their paths.
+
+    Raises AmplyError with the cell's own error for a notebook that fails; the sources are never written to.
+    """
+    import asyncio
+
+    out.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve())}
+
+    async def execute_all() -> list[Path]:
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(path: Path) -> Path:
+            async with at_once:
+                return await _execute_one(path, out / path.name, environment)
+
+        return list(await asyncio.gather(*(one(path) for path in paths)))
+
+    return asyncio.run(execute_all())
+
+
+async def _execute_one(path: Path, target: Path, environment: Mapping[str, str]) -> Path:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3",
+                            extra_arguments=["--log-level=ERROR"],
+                            resources={"metadata": {"path": str(path.parent)}})
+    try:
+        await client.async_execute(env=environment)
+    except CellExecutionError as error:
+        raise AmplyError(f"the notebook {path.name} failed", got=str(error.evalue).strip()[:300],
+                         do="correct what it names, or run it in JupyterLab to see the cell") from error
+    nbformat.write(notebook, target)
+    return target
+
+
+def open_lab(run: str | None) -> int:
+    """JupyterLab on the notebooks, with a run chosen; its exit code. Raises BadRun for a run that is none."""
+    if not notebooks():
+        raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR), do="run this from a checkout of amply-capacity")
+    environment = os.environ | ({RUN_VARIABLE: str(read_run(run).directory.resolve())} if run else {})
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}", str(notebooks()[0])]
+    return subprocess.run(command, env=environment, check=False).returncode

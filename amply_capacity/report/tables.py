@@ -1,0 +1,144 @@
+"""The tables of the notebooks: each a pandas frame made ready to be read, from a plan's JSON or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from amply_capacity.catalog import prices
+from amply_capacity.interval import Interval
+from amply_capacity.model.latency import operation_table
+from amply_capacity.model.memory import footprint as footprint_of
+from amply_capacity.plan.cost import spec_table
+from amply_capacity.report.figures import CONSTRAINTS
+from amply_capacity.run.reader import Run
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+__all__ = [
+    "assumptions", "bill", "break_even", "excuses", "footprint", "headroom", "months", "operations", "ranked", "server",
+    "specification_costs", "upgrades",
+]
+
+Plan = Mapping[str, Any]
+
+
+def operations(run: Run) -> Styler:
+    """Operations of the measured phase with counts, rates and service times."""
+    return _shown(operation_table(run), {
+        "operations": "{:,}", "per second": "{:,.1f}", "p50 ms": "{:.3g}", "p99 ms": "{:.3g}", "p99.9 ms": "{:.3g}"})
+
+
+def server(run: Run) -> Styler:
+    """The CloudWatch metrics of the measured phase: least, median and most of its seconds. Absent ones are left out."""
+    first, last = run.measured_seconds
+    rows = run.server[run.server["second"].between(first, last)]
+    metrics = [name for name in rows.columns if name[0].isupper() and rows[name].notna().any()]
+    frame = rows[metrics].agg(["min", "median", "max"]).T
+    frame.insert(0, "metric", [f"{name} (emulated)" if name in run.manifest["emulated"] else name for name in metrics])
+    return _shown(frame, dict.fromkeys(("min", "median", "max"), _number))
+
+
+def footprint(run: Run) -> Styler:
+    """Bytes per key class and per connection, with the interval of the reading."""
+    measured = footprint_of(run)
+    values = [(field.name, getattr(measured, field.name)) for field in fields(measured)]
+    rows = [{"one": name.removesuffix("_bytes"), "low": value.low, "bytes": value.mid, "high": value.high}
+            for name, value in values if isinstance(value, Interval)]
+    return _shown(pd.DataFrame(rows), dict.fromkeys(("low", "bytes", "high"), "{:,.0f}"))
+
+
+def headroom(plan: Plan) -> Styler:
+    """Each limit of the chosen type: needed, available, what that is, and percent left at the plan's confidence."""
+    rows = pd.DataFrame(plan["headroom"])
+    frame = pd.DataFrame({
+        "limit": [CONSTRAINTS.get(name, name) for name in rows["constraint"]], "unit": rows["unit"],
+        "needed, median": rows["needed_mid"], "5 %": rows["needed_low"], "95 %": rows["needed_high"],
+        "available": rows["available"], "that is": rows["available_is"], "left": rows["headroom_percent"],
+    })
+    numbers = dict.fromkeys(("needed, median", "5 %", "95 %", "available"), "{:,.4g}")
+    return _shown(frame, {**numbers, "left": "{:.0f} %"})
+
+
+def ranked(plan: Plan) -> Styler:
+    """The node types that fit, cheapest first."""
+    columns = ["node_type", "usd_per_month", "probability", "binding", "headroom_percent"]
+    return _shown(pd.DataFrame(plan["ranked"])[columns].head(12), {
+        "usd_per_month": "${:,.2f}", "probability": "{:.1%}", "headroom_percent": "{:.0f} %"})
+
+
+def excuses(plan: Plan) -> Styler:
+    """Why each other node type was not chosen."""
+    return _shown(pd.DataFrame(plan["excuses"], columns=["node_type", "constraint", "reason"]), {})
+
+
+def break_even(plan: Plan) -> Styler:
+    """Where the replica breaks even, one quantity at a time."""
+    values = plan["replica"]["break_even"]
+    frame = pd.DataFrame({"quantity": [name.replace("_", " ") for name in values], "breaks even at": values.values()})
+    return _shown(frame, {"breaks even at": "{:,.4g}"})
+
+
+def upgrades(plan: Plan) -> Styler:
+    """The upgrades of the median world."""
+    columns = ["month", "from", "to", "act_by", "constraint"]
+    frame = pd.DataFrame(plan["upgrades"], columns=columns).rename(columns={"act_by": "be ready by",
+                                                                           "constraint": "runs short of"})
+    return _shown(frame, {})
+
+
+def months(plan: Plan) -> Styler:
+    """The bill of each month: 5 %, median and 95 % world."""
+    frame = pd.DataFrame(plan["months"])
+    money = dict.fromkeys(("usd_low", "usd_mid", "usd_high"), "${:,.2f}")
+    return _shown(frame, {**money, "nothing_fits": "{:.1%}"})
+
+
+def bill(plan: Plan) -> Styler:
+    """The lines of the first month's bill, with their sources."""
+    return _shown(pd.DataFrame(plan["bill"]["lines"]), {"usd": "${:,.2f}", "quantity": "{:,}"})
+
+
+def assumptions(plan: Plan) -> Styler:
+    """Everything that was neither measured nor a price, with its source."""
+    rows = [{"what": one["what"], "value": _text(one["value"]), "source": one["source"]} for one in plan["assumptions"]]
+    return _shown(pd.DataFrame(rows), {})
+
+
+def specification_costs() -> Styler:
+    """The specification's three configurations at the true Redis prices of every region, dollars a month."""
+    rows: dict[str, dict[str, float | None]] = {}
+    for region in prices.regions():
+        for row in spec_table(region):
+            rows.setdefault(region, {})[row.configuration] = row.true_usd
+    stated = {row.configuration: row.spec_usd for row in spec_table("us-east-1")}
+    frame = pd.DataFrame.from_dict({"the specification says": stated, **rows}, orient="index").reset_index(names="region")
+    return _shown(frame, dict.fromkeys(stated, "${:,.2f}"))
+
+
+def _shown(frame: pd.DataFrame, formats: Mapping[str, str | Callable[[float], str]]) -> Styler:
+    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
+    texts = [name for name in frame.columns if name not in numbers]
+    return (
+        frame.style.format(dict(formats), na_rep="not known", escape="html").hide(axis="index")
+        .set_properties(subset=texts, **{"text-align": "left"}).set_properties(subset=numbers, **{"text-align": "right"})
+        .set_table_styles([{"selector": "th", "props": "text-align: left"}])
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return f"{value['mid']:,g} ({value['low']:,g} to {value['high']:,g})"
+    return f"{value:,g}" if isinstance(value, int | float) else str(value)
+
+

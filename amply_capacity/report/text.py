@@ -1,0 +1,57 @@
+"""Plans and runs as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from amply_capacity.interval import Interval
+from amply_capacity.model.evidence import Evidence
+from amply_capacity.report.document import conclusion
+from amply_capacity.report.money import usd
+
+__all__ = ["evidence_text", "plan_text"]
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """The decision first, then the limits, the replica, the months and what was rejected for another reason than price."""
+    lines = [conclusion(plan), "", "Limits of the chosen type in the first month"]
+    for row in plan["headroom"]:
+        percent = row["headroom_percent"]
+        lines.append(f"  {row['constraint']:<14} {'unknown' if percent is None else f'{percent:.0f} % left':<10} "
+                     f"{row['available_is'] or ''}")
+    replica = plan["replica"]
+    even = replica["break_even"]
+    lines += ["", f"Replica: {replica['verdict']} (probability {replica['probability']:.2f} that it saves more than its "
+                  f"{usd(replica['usd_per_month'])} a month)"]
+    known = [f"{value:,.3g} {name.replace('_', ' ')}" for name, value in even.items() if value is not None]
+    lines.append("  breaks even at " + ", or ".join(known) if known else "  cannot break even")
+    lines += ["", "Month     node type             low       mid      high"]
+    lines += [f"{row['month']}   {row['node_type']:<18} {usd(row['usd_low']):>8}  {usd(row['usd_mid']):>8}  "
+              f"{usd(row['usd_high']):>8}" for row in plan["months"]]
+    lines += ["", "Not chosen"]
+    lines += [f"  {excuse['node_type']:<20} {excuse['constraint']:<12} {excuse['reason']}"
+              for excuse in plan["excuses"][:12]]
+    more = len(plan["excuses"]) - 12
+    return "\n".join([*lines, f"  … and {more} more (--json lists all)"] if more > 0 else lines)
+
+
+def evidence_text(evidence: Evidence, operations: pd.DataFrame) -> str:
+    """What one run says."""
+    lines = [f"{evidence.run_id}: {evidence.scenario}, {evidence.verdict}, {evidence.server} ({evidence.allocator}), "
+             f"{evidence.seconds:.0f} s"]
+    lines += [f"  warning: {warning}" for warning in evidence.warnings]
+    lines += ["", operations.to_string(index=False, float_format=lambda value: f"{value:,.3g}"), "", "Bytes of used_memory"]
+    for field in fields(evidence.footprint):
+        value = getattr(evidence.footprint, field.name)
+        if isinstance(value, Interval):
+            lines.append(f"  {field.name.removesuffix('_bytes'):<11} {value.mid:>10,.0f}  ({value.low:,.0f} to {value.high:,.0f})")
+    hit = "not measured" if evidence.hit_rate is None else f"{100 * evidence.hit_rate:.1f} %"
+    cpu = evidence.cpu_us_per_command
+    lines += ["", f"Hit rate of cached reads: {hit}", "Server CPU per command: " + (
+        "not measured" if cpu is None else f"{cpu.mid:.1f} µs ({cpu.low:.1f} to {cpu.high:.1f}) at "
+                                           f"{evidence.commands_per_second:,.0f} commands a second")]
+    return "\n".join(lines)

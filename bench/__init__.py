@@ -1,0 +1,1 @@
+"""The benchmarks: what the toolkit claims about itself, measured side by side on this machine."""

@@ -1,0 +1,23 @@
+"""`make bench` prints every table; `python -m bench NAME` one of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from bench import startup
+
+
+def main(arguments: list[str]) -> int:
+    tables: dict[str, Callable[[], str]] = {"startup": startup.table}
+    unknown = [name for name in arguments if name not in tables]
+    if unknown:
+        print(f"bench: unknown table {', '.join(unknown)}; use one of {', '.join(tables)}", file=sys.stderr)
+        return 2
+    for name in arguments or tables:
+        print(tables[name](), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
