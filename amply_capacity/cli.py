@@ -1,4 +1,4 @@
-"""`amply-capacity`: one command per verb. Each asks the package, prints for a person or as one JSON object, and exits."""
+"""`amply-capacity`: one command per verb; each asks the package and prints text or one JSON object."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ app.add_typer(target_app, name="target")
 app.add_typer(runs_app, name="runs")
 app.add_typer(prices_app, name="prices")
 
+RunName = Annotated[str, typer.Argument(help="A run's directory or name.")]
+TargetName = Annotated[str, typer.Argument(help="redis://host:6379, or a cluster's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 Runs = Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")]
 DemandFile = Annotated[Path, typer.Option("--demand", help="The demand file, e.g. data/demand.example.toml.")]
@@ -35,8 +37,8 @@ DemandFile = Annotated[Path, typer.Option("--demand", help="The demand file, e.g
 def cluster_up(
     name: Annotated[str | None, typer.Argument(help="Its name; one is made up without.")] = None,
     topology: Annotated[str, typer.Option(help="single: one primary.")] = "single",
-    node_type: Annotated[str | None, typer.Option(help="Take maxmemory and maxclients of this node type.")] = None,
-    maxmemory: Annotated[str | None, typer.Option(help="maxmemory instead of the node type's, e.g. 64mb.")] = None,
+    node_type: Annotated[str | None, typer.Option(help="Whose maxmemory and maxclients to take.")] = None,
+    maxmemory: Annotated[str | None, typer.Option(help="Instead of the node type's, e.g. 64mb.")] = None,
     port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; a free one without.")] = None,
     auth: Annotated[bool, typer.Option("--auth", help="With a password, kept in a 0600 file.")] = False,
     json_: Json = False,
@@ -45,24 +47,30 @@ def cluster_up(
 
     Example: amply-capacity cluster up test --node-type cache.t3.micro
     """
+    from amply_capacity.catalog.faults import refuse
     from amply_capacity.target import cluster
 
-    faults = []
+    faults: list[BadInput] = []
+    node, maxmemory_bytes = None, None
     if topology != "single":
-        faults.append(f"--topology {topology} is not offered: single is")
+        faults.append(BadInput("unknown topology", got=repr(topology), do="use --topology single"))
     if port is not None and not 0 < port < 65536:
-        faults.append(f"--port {port} is no number from 1 to 65535")
+        faults.append(BadInput("no usable port", got=f"--port {port}", do="give one from 1 to 65535"))
     try:
-        maxmemory_bytes = cluster.parse_bytes(maxmemory) if maxmemory else None
+        node = cluster.node_or_none(node_type)
+    except BadInput as error:
+        faults.append(error)
+    try:
+        maxmemory_bytes = cluster.parse_bytes(maxmemory) if maxmemory is not None else None
     except ValueError as error:
-        faults.append(f"--maxmemory: {error}")
-    if faults:
-        raise BadInput("the cluster cannot be started as asked", got="; ".join(faults), do="correct these options")
-    started = cluster.start(name, node=cluster.node_or_none(node_type), maxmemory_bytes=maxmemory_bytes, port=port,
-                            with_password=auth, stays=True)
+        faults.append(BadInput("no usable --maxmemory", got=str(error), do="give one such as 64mb"))
+    refuse(faults)
+    started = cluster.start(name, node=node, maxmemory_bytes=maxmemory_bytes, port=port, with_password=auth,
+                            stays=True)
+    locust = f"locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s --target {started.name}"
     _print(json_, {"url": started.endpoint.url, "name": started.name},
            f"{started.name} is up: {started.engine} {started.version} at {started.endpoint.url}\n"
-           f"load it with   locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s --target {started.name}\n"
+           f"load it with   {locust}\n"
            f"remove it with amply-capacity cluster down {started.name}")
 
 
@@ -71,7 +79,10 @@ def cluster_down(
     name: Annotated[str | None, typer.Argument(help="Which; without, all of this checkout.")] = None,
     json_: Json = False,
 ) -> None:
-    """Stop local clusters and remove what they left. Example: amply-capacity cluster down test"""
+    """Stop local clusters and remove what they left.
+
+    Example: amply-capacity cluster down test
+    """
     from amply_capacity.target import cluster
 
     ours = [cluster.find_cluster(name)] if name else cluster.all_clusters()
@@ -86,7 +97,10 @@ def cluster_status(
     name: Annotated[str | None, typer.Argument(help="Which; without, all of this checkout.")] = None,
     json_: Json = False,
 ) -> None:
-    """Show local clusters; exit 1 where the named one is not up. Example: amply-capacity cluster status"""
+    """Show local clusters; exit 1 where the named one is not up.
+
+    Example: amply-capacity cluster status
+    """
     from amply_capacity.target import cluster
 
     found = [one.as_json() for one in cluster.all_clusters() if name in {None, one.name}]
@@ -98,8 +112,11 @@ def cluster_status(
 
 
 @target_app.command("check")
-def target_check(url: str, json_: Json = False) -> None:
-    """May this server be loaded? Exit 1 and the reason where not. Example: amply-capacity target check redis://host:6379"""
+def target_check(url: TargetName, json_: Json = False) -> None:
+    """May this server be loaded? Exit 1 and the reason where not.
+
+    Example: amply-capacity target check redis://test.internal:6379
+    """
     from amply_capacity.errors import Refused
     from amply_capacity.target import guard
 
@@ -113,7 +130,7 @@ def target_check(url: str, json_: Json = False) -> None:
 
 @target_app.command("mark")
 def target_mark(
-    url: str,
+    url: TargetName,
     owner: Annotated[str, typer.Option(help="Who answers for it, e.g. an address.")],
     until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; 7 days from now without.")] = None,
     json_: Json = False,
@@ -135,8 +152,11 @@ def target_mark(
 
 
 @target_app.command("unmark")
-def target_unmark(url: str, json_: Json = False) -> None:
-    """Remove the mark. Example: amply-capacity target unmark redis://test.internal:6379"""
+def target_unmark(url: TargetName, json_: Json = False) -> None:
+    """Remove the mark.
+
+    Example: amply-capacity target unmark redis://test.internal:6379
+    """
     from amply_capacity.target import guard
 
     removed = guard.unmark(url)
@@ -145,18 +165,25 @@ def target_unmark(url: str, json_: Json = False) -> None:
 
 @runs_app.command("list")
 def runs_list(json_: Json = False) -> None:
-    """The runs under data/runs, newest first. Example: amply-capacity runs list"""
+    """The runs under data/runs, newest first.
+
+    Example: amply-capacity runs list
+    """
     from amply_capacity.run.reader import all_runs
 
     rows = [{"run": run.name, "scenario": run.manifest["scenario"], "verdict": run.verdict,
              "started_at": run.manifest["started_at"], "directory": str(run.directory)} for run in all_runs()]
     text = "\n".join(f"{row['run']:<40} {row['verdict']}" for row in rows)
-    _print(json_, {"runs": rows}, text or "no runs yet: locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s")
+    none = "no runs yet; record one: locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s"
+    _print(json_, {"runs": rows}, text or none)
 
 
 @runs_app.command("show")
-def runs_show(run: Annotated[str, typer.Argument(help="A run's directory or name.")], json_: Json = False) -> None:
-    """What one run says: operations, latency, hit rate, bytes per key. Example: amply-capacity runs show RUN"""
+def runs_show(run: RunName, json_: Json = False) -> None:
+    """What one run says: operations, latency, hit rate, bytes per key.
+
+    Example: amply-capacity runs show data/examples/mixed
+    """
     from amply_capacity.model.digest import digest
     from amply_capacity.model.latency import operation_table
     from amply_capacity.report.text import evidence_text
@@ -170,8 +197,11 @@ def runs_show(run: Annotated[str, typer.Argument(help="A run's directory or name
 
 
 @runs_app.command("recover")
-def runs_recover(run: Annotated[str, typer.Argument(help="A run's directory or name.")], json_: Json = False) -> None:
-    """Finish a run that was cut off, from what it had written. Example: amply-capacity runs recover RUN"""
+def runs_recover(run: RunName, json_: Json = False) -> None:
+    """Finish a run that was cut off, from what it had written.
+
+    Example: amply-capacity runs recover RUN
+    """
     from amply_capacity.run.reader import recover
 
     recovered = recover(run)
@@ -225,7 +255,10 @@ def prices_show(
     engine: Annotated[str, typer.Option(help="redis or valkey.")] = "redis",
     json_: Json = False,
 ) -> None:
-    """The node types a region offers, with their on-demand price. Example: amply-capacity prices show --region eu-west-1"""
+    """The node types a region offers, with their on-demand price.
+
+    Example: amply-capacity prices show --region eu-west-1
+    """
     from amply_capacity.catalog import prices
     from amply_capacity.plan.cost import HOURS_PER_MONTH
 
@@ -236,8 +269,8 @@ def prices_show(
     rows = [{"node_type": one.node_type, "usd_per_hour": float(one.effective_hourly_usd),
              "usd_per_month": round(float(one.effective_hourly_usd) * HOURS_PER_MONTH, 4),
              "source": one.source, "as_of": one.as_of} for one in offered]
-    text = "\n".join(f"{row['node_type']:<22} {row['usd_per_hour']:>9.4f} USD/h {row['usd_per_month']:>11,.2f} USD/month  "
-                     f"as of {row['as_of']}" for row in rows)
+    text = "\n".join(f"{row['node_type']:<22} {row['usd_per_hour']:>9.4f} USD/h "
+                     f"{row['usd_per_month']:>11,.2f} USD/month  as of {row['as_of']}" for row in rows)
     _print(json_, {"region": region, "engine": engine, "prices": rows}, text)
 
 
@@ -252,7 +285,7 @@ def report(
 ) -> None:
     """Write the sizing report.
 
-    Example: amply-capacity report --run data/examples/mixed --demand data/demand.example.toml --out reports/mine
+    Example: amply-capacity report --run RUN --demand data/demand.example.toml --out reports/mine
     """
     from amply_capacity.report.document import document_of
     from amply_capacity.report.files import write_report
@@ -267,7 +300,10 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="Where the report goes; default reports/demo.")] = None,
     json_: Json = False,
 ) -> None:
-    """Record a run on a local cluster, execute the notebooks, and write the sizing report. Example: amply-capacity demo"""
+    """Record a run on a local cluster, execute the notebooks, and write the sizing report.
+
+    Example: amply-capacity demo
+    """
     from amply_capacity.demo import run_demo
 
     files = run_demo(seconds, out)
@@ -279,7 +315,10 @@ def demo(
 def meeting(
     run: Annotated[str | None, typer.Option(help="The run to open with; the newest without.")] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks, with the newest run chosen. Example: amply-capacity meeting"""
+    """Open JupyterLab on the notebooks, with the newest run chosen.
+
+    Example: amply-capacity meeting
+    """
     from amply_capacity.report.notebooks import open_lab
 
     raise typer.Exit(open_lab(run))

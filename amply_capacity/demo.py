@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from amply_capacity.errors import AmplyError
+from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.files import DATA_DIR, REPORTS_DIR, ROOT
 from amply_capacity.progress import say
 from amply_capacity.report.document import document_of
@@ -17,7 +18,7 @@ from amply_capacity.target.program import find_server
 
 __all__ = ["run_demo"]
 
-# Well below what one generator process can send, so that the recording shows the server and not the generator.
+# Well below what one generator process can send: the recording shows the server, not the generator.
 _RATE = 1000
 _LOCUST_USERS = 50
 
@@ -46,8 +47,9 @@ def run_demo(seconds: int, out: Path | None) -> dict[str, Path]:
 
 def _record(run: Path, demand: Path, seconds: int) -> None:
     command = [
-        sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "mixed.py"), "--headless", "--only-summary",
-        "--loglevel", "WARNING", "-u", str(_LOCUST_USERS), "-r", str(_LOCUST_USERS), "-t", f"{seconds}s",
+        sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "mixed.py"), "--headless",
+        "--only-summary", "--loglevel", "WARNING",
+        "-u", str(_LOCUST_USERS), "-r", str(_LOCUST_USERS), "-t", f"{seconds}s",
         "--arrivals", "poisson", "--rate", str(_RATE), "--demand", str(demand), "--run-dir", str(run),
     ]
     # Locust's summary goes to stderr, so that stdout keeps to the demo's own result.
@@ -59,11 +61,9 @@ def _record(run: Path, demand: Path, seconds: int) -> None:
 
 def _free_directory(directory: Path) -> Path:
     """The directory, emptied of an earlier demo's run. Nothing but a run is ever removed."""
-    import shutil
-
-    if directory.exists():
-        if not (directory / "run.json").exists():
-            raise AmplyError("the demo's folder holds something else", got=str(directory),
-                             do="move it away, or name another with --out")
+    if (directory / "run.json").exists():
         shutil.rmtree(directory)
+    elif directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        raise BadInput("the demo's folder holds something else", got=str(directory),
+                       do="move it away, or name another with --out")
     return directory

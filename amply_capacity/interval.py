@@ -15,8 +15,9 @@ __all__ = ["Interval"]
 class Interval:
     """`mid` is the median; the truth lies in [low, high] with probability `confidence`.
 
-    Sampling meets all three stated quantiles exactly: each half is a half-normal scaled so that the stated bound
-    falls on its quantile, on the logarithm of the number where `low` is positive and on the number itself otherwise.
+    Sampling meets all three stated quantiles exactly: each half is a half-normal scaled so that the stated
+    bound falls on its quantile, on the logarithm of the number where `low` is positive and on the number
+    itself otherwise.
 
     Example: `Interval(1_000, 10_000, 100_000).sample(rng, 10_000)` has 5 % below 1,000 and 5 % above 100,000.
     """

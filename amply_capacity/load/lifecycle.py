@@ -17,6 +17,7 @@ import gevent
 import locust
 import locust.runners
 from locust.env import Environment
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.load import messages
@@ -98,6 +99,8 @@ def _start_owner(
     def close(exit_code: int, **_: Any) -> None:
         drainer.kill()
         drain()
+        if parsed.csv_prefix:
+            gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.1)  # Locust's --csv is written on a beat of its own
         director.close()
         if director.failure is not None and exit_code != director.failure.exit_code:
             sys.exit(director.failure.exit_code)  # it failed after Locust had made up its mind

@@ -78,7 +78,7 @@ class Recorder:
         return number << _TIME_BITS
 
     def roll(self, now: float) -> None:
-        """Begin the second that `now`, of the recorder's clock, lies in; to call once `now >= second_ends`."""
+        """Begin the second in which `now`, of the recorder's clock, lies; due when `now >= second_ends`."""
         if self.samples:
             self._filled.append((self._second, self.samples))
             self.samples = []

@@ -11,6 +11,8 @@ from amply_capacity.run.reader import Run
 
 __all__ = ["digest", "hit_rate"]
 
+_FAILURES = ("error", "timeout", "disconnected", "unreachable")
+
 
 def digest(run: Run) -> Evidence:
     """The evidence of one run. Raises BadRun when it has no measured phase of a few seconds."""
@@ -41,8 +43,8 @@ def hit_rate(run: Run) -> float | None:
     """The application's hit rate in the measured phase: cached reads that did not have to be filled."""
     first, last = run.measured_seconds
     requests = run.requests
-    reads = requests[(requests["use_case"] == "cache") & (requests["command"] == "") & (requests["clock"] == "service")
-                     & requests["second"].between(first, last)].groupby("outcome")["count"].sum()
+    own = (requests["command"] == "") & (requests["clock"] == "service") & (requests["use_case"] == "cache")
+    reads = requests[own & requests["second"].between(first, last)].groupby("outcome")["count"].sum()
     looked_up = reads.get("hit", 0) + reads.get("miss", 0)
     return float(reads.get("hit", 0) / looked_up) if looked_up else None
 
@@ -54,8 +56,9 @@ def _warnings(run: Run) -> tuple[str, ...]:
     allocator = str(run.manifest["server"].get("allocator") or "unknown")
     if not allocator.startswith("jemalloc"):
         found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")
-    failed = run.requests[run.requests["outcome"].isin(["error", "timeout", "disconnected", "unreachable"])
-                          & (run.requests["command"] == "") & (run.requests["clock"] == "service")]["count"].sum()
+    requests = run.requests
+    own = (requests["command"] == "") & (requests["clock"] == "service")
+    failed = requests.loc[own & requests["outcome"].isin(_FAILURES), "count"].sum()
     if failed:
         found.append(f"{int(failed):,} operations failed")
     return tuple(found)

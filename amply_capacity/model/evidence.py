@@ -1,7 +1,7 @@
 """What a run says about the application, in the form that a plan consumes.
 
-A plan never reads a run: it reads this. Everything here was measured in the run named by `run_id`; a figure that
-the run does not hold is None or missing from its mapping, never 0.
+A plan never reads a run: it reads this. Everything here was measured in the run named by `run_id`; a figure
+that the run does not hold is None or missing from its mapping, never 0.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from amply_capacity.model.evidence import Latency
-from amply_capacity.run.histogram import quantiles_us
+from amply_capacity.run.histogram import quantile_us, quantiles_us
 from amply_capacity.run.reader import Run
 
 __all__ = ["latency_by_use_case", "latency_over_time", "operation_table"]
+
+_COLUMNS = ["use case", "operation", "operations", "per second", "p50 ms", "p99 ms", "p99.9 ms", "outcomes"]
 
 
 def latency_by_use_case(run: Run) -> dict[str, Latency]:
@@ -23,16 +25,17 @@ def latency_by_use_case(run: Run) -> dict[str, Latency]:
         service = rows[rows["clock"] == "service"]
         response = rows[rows["clock"] == "response"]
         p50, p99 = quantiles_us(service["bucket_us"], service["count"], [0.5, 0.99]) / 1000.0
-        late = None if closed else float(quantiles_us(response["bucket_us"], response["count"], [0.99])[0]) / 1000.0
-        found[str(use_case)] = Latency(int(service["count"].sum()), float(p50), float(p99), late)
+        late_p99 = None if closed else quantile_us(response["bucket_us"], response["count"], 0.99) / 1000.0
+        found[str(use_case)] = Latency(int(service["count"].sum()), float(p50), float(p99), late_p99)
     return found
 
 
 def latency_over_time(run: Run, clock: str, q: float) -> pd.Series:
-    """The `q` quantile of all operations' times on a clock, ms, indexed by Unix second; the whole recording."""
+    """The `q` quantile of all operations' times on a clock, ms, by Unix second of the whole recording."""
     rows = run.requests[(run.requests["command"] == "") & (run.requests["clock"] == clock)]
-    return rows.groupby("second")[["bucket_us", "count"]].apply(
-        lambda second: float(quantiles_us(second["bucket_us"], second["count"], [q])[0]) / 1000.0)
+    by_second = {second: quantile_us(times["bucket_us"], times["count"], q) / 1000.0
+                 for second, times in rows.groupby("second")}
+    return pd.Series(by_second, dtype=float)
 
 
 def operation_table(run: Run) -> pd.DataFrame:
@@ -43,13 +46,15 @@ def operation_table(run: Run) -> pd.DataFrame:
     rows = []
     for (use_case, operation), times in service.groupby(["use_case", "operation"]):
         p50, p99, p999 = quantiles_us(times["bucket_us"], times["count"], [0.5, 0.99, 0.999]) / 1000.0
-        outcomes = times.groupby("outcome")["count"].sum().sort_values(ascending=False)
+        count = int(times["count"].sum())
+        outcomes = times.groupby("outcome")["count"].sum().sort_values(ascending=False, kind="stable")
+        shares = [f"{name} {100 * share / count:.1f} %" for name, share in outcomes.items()]
         rows.append({
-            "use case": use_case, "operation": operation, "operations": int(times["count"].sum()),
-            "per second": times["count"].sum() / seconds, "p50 ms": p50, "p99 ms": p99, "p99.9 ms": p999,
-            "outcomes": ", ".join(f"{name} {100 * count / times['count'].sum():.1f} %" for name, count in outcomes.items()),
+            "use case": use_case, "operation": operation, "operations": count, "per second": count / seconds,
+            "p50 ms": p50, "p99 ms": p99, "p99.9 ms": p999, "outcomes": ", ".join(shares),
         })
-    return pd.DataFrame(rows).sort_values("operations", ascending=False, ignore_index=True)
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    return frame.sort_values("operations", ascending=False, ignore_index=True, kind="stable")
 
 
 def _operations(run: Run) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What each class of keys costs in `used_memory`, measured while the keyspace was filled.
 
-First form: the per-key cost is a difference of two readings, with the bucket arrays of the hash tables taken out, since
-those follow from the number of keys alone.
+First form: the per-key cost is a difference of two readings, with the bucket arrays of the hash tables taken
+out, since those follow from the number of keys alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.evidence import Footprint
 from amply_capacity.run.reader import Run
@@ -18,14 +19,20 @@ __all__ = ["footprint", "table_bytes"]
 
 _POINTER_BYTES = 8
 _SMALLEST_TABLE = 4
-# Two readings of used_memory differ by what clients, the query buffer of INFO and lazily freed blocks did meanwhile.
+# Two readings of used_memory differ by what clients, query buffers and lazily freed blocks did meanwhile.
 _READING_ERROR_BYTES = 25_000
+# Redis 7 keeps a latency histogram per command from its first call on (latencystats): 24.7 kB each on 64 bits.
+# Whether the class' own commands were called before is not recorded, so they widen the interval downwards.
+_HISTOGRAM_BYTES = 24_800
+_COMMANDS_OF = {"sessions": 1, "user_sessions": 1, "counters": 2, "cached": 1, "results": 1}
+# The least that a key takes: dictEntry 24, object 16, its name 16 (Redis 7.0 on 64 bits).
+_LEAST_KEY_BYTES = 56.0
 
 
 def table_bytes(keys: int) -> int:
-    """Bytes of a dict's bucket array for that many keys: pointers to the next power of two (dict.c, Redis 7.0).
+    """Bytes of a dict's bucket array for that many keys: pointers to the next power of two; 0 for no keys.
 
-    None for no keys. A second, smaller array exists while the table is being rehashed; it is not counted here.
+    Redis 7.0 dict.c. A second, smaller array, which exists during a rehash, is not counted here.
     """
     if keys == 0:
         return 0
@@ -33,27 +40,34 @@ def table_bytes(keys: int) -> int:
 
 
 def footprint(run: Run) -> Footprint:
-    """The bytes per key of each class that the run's pre-fill wrote, and per connection in its measured phase.
+    """The bytes per key of each class that the run's pre-fill wrote, and per connection under its load.
 
-    A class that was not pre-filled is None. The interval is the error of two readings spread over the keys written.
+    A class that was not pre-filled is None. The interval is the error of two readings spread over the keys
+    written. Raises BadRun where the run does not say what the empty server takes.
     """
     phases = run.events[run.events["kind"] == "phase"]
-    classes = {name.removeprefix("prefill:"): detail for name, detail in zip(phases["name"], phases["detail"], strict=True)
+    classes = {name.removeprefix("prefill:"): detail
+               for name, detail in zip(phases["name"], phases["detail"], strict=True)
                if name.startswith("prefill:")}
     base = run.manifest["server"].get("used_memory_startup")
+    if base is None:
+        raise BadRun(f"run {run.name} does not say what its empty server takes",
+                     got="no used_memory_startup in run.json",
+                     do="record it again on a server whose INFO memory is whole")
     return Footprint(
-        base_bytes=int(base) if base is not None else 0,
-        session_bytes=_key_bytes(classes.get("sessions")),
-        index_bytes=_key_bytes(classes.get("user_sessions")),
+        base_bytes=int(base),
+        session_bytes=_key_bytes(classes, "sessions"),
+        index_bytes=_key_bytes(classes, "user_sessions"),
         index_members=_index_members(run),
-        counter_bytes=_key_bytes(classes.get("counters")),
-        cached_bytes=_key_bytes(classes.get("cached")),
-        result_bytes=_key_bytes(classes.get("results")),
+        counter_bytes=_key_bytes(classes, "counters"),
+        cached_bytes=_key_bytes(classes, "cached"),
+        result_bytes=_key_bytes(classes, "results"),
         connection_bytes=_connection_bytes(run),
     )
 
 
-def _key_bytes(written: Mapping[str, Any] | None) -> Interval | None:
+def _key_bytes(classes: Mapping[str, Mapping[str, Any]], name: str) -> Interval | None:
+    written = classes.get(name)
     if written is None or written["keys"] <= 0:
         return None
     keys, volatile = written["keys"], written["volatile_keys"]
@@ -64,8 +78,10 @@ def _key_bytes(written: Mapping[str, Any] | None) -> Interval | None:
     spent = written["used_after_bytes"] - written["used_before_bytes"] - tables
     if spent <= 0:
         return None  # the keys written are fewer than the readings can tell
-    mid, error = spent / keys, _READING_ERROR_BYTES / keys
-    return Interval(max(mid - error, 0.5 * mid), mid, mid + error)
+    mid = spent / keys
+    too_much = (_READING_ERROR_BYTES + _COMMANDS_OF[name] * _HISTOGRAM_BYTES) / keys
+    low = min(max(mid - too_much, _LEAST_KEY_BYTES), mid)
+    return Interval(low, mid, mid + _READING_ERROR_BYTES / keys)
 
 
 def _index_members(run: Run) -> float | None:

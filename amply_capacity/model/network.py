@@ -11,12 +11,15 @@ __all__ = ["operation_costs"]
 def operation_costs(run: Run) -> dict[str, OperationCost]:
     """Commands and bytes per operation, by operation name, over the measured phase.
 
-    Commands are counted per operation; bytes are the server's own RESP count spread over the commands, since INFO does
-    not tell the operations apart. First form: an operation with large values is charged too little.
+    Commands are counted per operation; bytes are the server's own RESP count spread over the commands, since
+    INFO does not tell the operations apart. First form: an operation with large values is charged too little.
+    Empty where the server's count is not known.
     """
     first, last = run.measured_seconds
-    requests = run.requests[run.requests["second"].between(first, last) & (run.requests["clock"] == "service")]
+    in_phase = run.requests["second"].between(first, last)
+    requests = run.requests[in_phase & (run.requests["clock"] == "service")]
     server = run.server[run.server["second"].between(first, last)]
+    server = server.dropna(subset=["NetworkBytesIn", "NetworkBytesOut"])
     commands = requests[requests["command"] != ""]
     parts = commands["command"].str.count(r"\+") + 1
     sent = (commands["count"] * parts).groupby(commands["operation"]).sum()
@@ -29,6 +32,6 @@ def operation_costs(run: Run) -> dict[str, OperationCost]:
     bytes_out = float(server["NetworkBytesOut"].mean()) * seconds / total
     costs = {}
     for operation, operations in done.items():
-        per_operation = float(sent.get(operation, 0)) / float(operations)
-        costs[str(operation)] = OperationCost(per_operation, per_operation * bytes_in, per_operation * bytes_out)
+        each = float(sent.get(operation, 0)) / float(operations)
+        costs[str(operation)] = OperationCost(each, each * bytes_in, each * bytes_out)
     return costs

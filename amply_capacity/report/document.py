@@ -1,4 +1,4 @@
-"""The one report document: everything that any format shows, from runs, a demand and a seed. Nothing else is read."""
+"""The one report document: all that any format shows, from runs, a demand and a seed, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from amply_capacity import __version__
+from amply_capacity.interval import Interval
 from amply_capacity.model.digest import digest
 from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.decision import Plan, make_plan
@@ -22,8 +23,9 @@ from amply_capacity.run.reader import Run, read_run
 __all__ = ["Document", "conclusion", "document_of", "month_text", "plan_of"]
 
 SCHEMA = 1
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-           "December")
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December")
+_SIZES = ("session_bytes", "index_bytes", "counter_bytes", "cached_bytes", "result_bytes", "connection_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ class Document:
 
 
 def plan_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Plan:
-    """The plan of recorded runs and a demand file. Its months begin after the newest run's date, not today's."""
+    """The plan of recorded runs and a demand file; its months begin after the newest run's date, not today's.
+
+    Raises BadRun and BadDemand, and what `make_plan` raises.
+    """
     return _plan([read_run(run) for run in runs], demand, worlds, seed)
 
 
 def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Document:
-    """The report document; the same runs, demand and seed give the same document. Raises as the parts do."""
+    """The report document; the same runs, demand and seed give the same one. Raises as `plan_of` does."""
     recorded = tuple(read_run(run) for run in runs)
     made = _plan(recorded, demand, worlds, seed).as_json()
     content = {
@@ -62,11 +67,12 @@ def conclusion(plan: Mapping[str, Any]) -> str:
     nodes = chosen["shards"] * (1 + chosen["replicas"])
     first = (f"Run {nodes} {chosen['node_type']} ({chosen['engine']}, {chosen['region']}, "
              f"{chosen['term'].replace('_', ' ')}) for {usd(chosen['usd_per_month'])} a month.")
+    share = f"{100 * replica['probability']:.0f} % of the worlds"
     verdicts = {
-        "add": f"Add a replica: it saves more than it costs in {100 * replica['probability']:.0f} % of the worlds.",
-        "do not add": f"Do not add a replica: it saves more than it costs in only {100 * replica['probability']:.0f} % of the worlds.",
-        "undecided": f"Whether a replica pays is undecided ({100 * replica['probability']:.0f} % of the worlds say yes), so today's "
-                     f"number, {replica['replicas']}, stays.",
+        "add": f"Add a replica: it saves more than it costs in {share}.",
+        "do not add": f"Do not add a replica: it saves more than it costs in only {share}.",
+        "undecided": f"Whether a replica pays is undecided ({share} say yes), so today's number, "
+                     f"{replica['replicas']}, stays.",
     }
     parts = [first, verdicts[replica["verdict"]]]
     if plan["upgrades"]:
@@ -94,28 +100,26 @@ def _run_facts(run: Run) -> dict[str, Any]:
     table = operation_table(run)
     evidence = digest(run)
     footprint = evidence.footprint
-    sizes = {
-        name: {"low": round(value.low, 1), "mid": round(value.mid, 1), "high": round(value.high, 1)}
-        for name in ("session_bytes", "index_bytes", "counter_bytes", "cached_bytes", "result_bytes", "connection_bytes")
-        if (value := getattr(footprint, name)) is not None
-    }
+    sizes = {name: _bounds(value, 1) for name in _SIZES if (value := getattr(footprint, name)) is not None}
     cpu = evidence.cpu_us_per_command
     return {
         "run": run.name, "scenario": run.manifest["scenario"], "verdict": run.verdict,
-        "verdict_reason": run.manifest.get("verdict_reason") or None, "started_at": run.manifest["started_at"],
+        "verdict_reason": run.manifest.get("verdict_reason") or None,
+        "started_at": run.manifest["started_at"],
         "arrivals": run.manifest["arrivals"], "rate_per_second": run.manifest["rate_per_second"],
         "seed": run.manifest["seed"], "target": run.manifest["target"], "server": run.manifest["server"],
         "prefill_share": run.manifest["prefill"]["share"], "population": run.manifest["population"],
         "seconds": evidence.seconds, "commands_per_second": round(evidence.commands_per_second, 1),
         "hit_rate": evidence.hit_rate, "evictions": evidence.evictions, "bytes": sizes,
-        "cpu_us_per_command": None if cpu is None else {"low": round(cpu.low, 2), "mid": round(cpu.mid, 2), "high":
-                                                        round(cpu.high, 2)},
-        "operations": [{str(key): value for key, value in row.items()} for row in _plain(table)],
+        "cpu_us_per_command": None if cpu is None else _bounds(cpu, 2),
+        "operations": _plain(table),
     }
 
 
+def _bounds(value: Interval, digits: int) -> dict[str, float]:
+    return {name: round(getattr(value, name), digits) for name in ("low", "mid", "high")}
+
+
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = []
-    for row in table.to_dict("records"):
-        rows.append({key: round(float(value), 4) if isinstance(value, float) else value for key, value in row.items()})
-    return rows  # type: ignore[return-value]
+    return [{str(key): round(float(value), 4) if isinstance(value, float) else value
+             for key, value in row.items()} for row in table.to_dict("records")]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from amply_capacity.errors import BadInput, DiskFull
+from amply_capacity.disk import on_disk, replacing
+from amply_capacity.errors import BadInput
 from amply_capacity.report.document import Document
 
 __all__ = ["FORMATS", "write_report"]
@@ -19,32 +19,21 @@ FORMATS = ("html", "json")
 def write_report(document: Document, directory: Path, formats: Sequence[str]) -> list[Path]:
     """Write `report.<format>` into the directory, which is made where missing; the paths written.
 
-    Raises BadInput for an unknown format or a directory that cannot be written, DiskFull when the disk is full.
+    An earlier report is replaced once all formats are on the disk. Raises BadInput for an unknown format or a
+    directory that cannot be written, DiskFull when the disk is full.
     """
     wanted = list(dict.fromkeys(name.strip() for name in formats if name.strip()))
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown or not wanted:
         raise BadInput("there is no such report format", got=", ".join(unknown) or "none",
                        do=f"choose from {', '.join(FORMATS)}")
-    texts = {name: _RENDERERS[name](document) for name in wanted}
-    try:
+    texts = {directory / f"report.{name}": _RENDERERS[name](document) for name in wanted}
+    with on_disk(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        return [_replace(directory / f"report.{name}", text) for name, text in texts.items()]
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFull("the disk is full", got=f"no space left for {directory}", do="free space, then again") from None
-        raise BadInput("the report cannot be written there", got=f"{directory}: {error.strerror}",
-                       do="name another directory with --out") from None
-
-
-def _replace(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        partial.write_text(text)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+        with ExitStack() as replaced:
+            for path, text in texts.items():
+                replaced.enter_context(replacing(path)).write_text(text, encoding="utf-8")
+    return list(texts)
 
 
 def _html(document: Document) -> str:

@@ -13,6 +13,10 @@ from amply_capacity.report.money import usd
 __all__ = ["render_html"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_ITEMS = {
+    "index": "user's session index", "counter": "rate-limit counter", "cached": "cached organisation",
+    "result": "Celery result", "connection": "client connection",
+}
 
 
 def render_html(document: Document) -> str:
@@ -32,7 +36,8 @@ def render_html(document: Document) -> str:
     of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run)}
                for run in document.recorded}
     return environment.get_template("report.html").render(
-        doc=document.content, plan=plan, figures=drawn, run_figures=of_runs, css=(_TEMPLATES / "report.css").read_text(),
+        doc=document.content, plan=plan, figures=drawn, run_figures=of_runs,
+        css=(_TEMPLATES / "report.css").read_text(),
     )
 
 
@@ -51,8 +56,7 @@ def _constraint(name: str) -> str:
 
 
 def _item(name: str) -> str:
-    return {"session": "session", "index": "user's session index", "counter": "rate-limit counter", "cached":
-            "cached organisation", "result": "Celery result", "connection": "client connection"}.get(name, name)
+    return _ITEMS.get(name, name)
 
 
 def _assumed(value: Any) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ACCENT", "CALM", "GOOD", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture"]
 
 INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
-# Okabe and Ito's colours that differ in lightness too, so that they survive colour blindness and a grey print.
+# Okabe and Ito's colours that differ in lightness too: they survive colour blindness and a grey print.
 ACCENT, CALM, GOOD, WARN = "#0072b2", "#9ecae9", "#009e73", "#d55e00"
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f", "#b8a900", "#3d3d8f")
 
@@ -27,7 +27,8 @@ _STYLE = {
     "font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK, "axes.labelcolor": MUTED,
     "axes.edgecolor": RULE, "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "grid.color": "#e9eef2",
-    "grid.linewidth": 0.9, "axes.titlepad": 8.0, "text.parse_math": False, "legend.frameon": False, "figure.facecolor": "white", "svg.fonttype": "path",
+    "grid.linewidth": 0.9, "axes.titlepad": 8.0, "text.parse_math": False, "legend.frameon": False,
+    "figure.facecolor": "white", "svg.fonttype": "path",
     "svg.hashsalt": "amply-capacity",
 }
 
@@ -60,17 +61,18 @@ def picture(figure: Figure, claim: str, note: str = "") -> Picture:
     The same figure gives the same bytes: no date, no random ids.
     """
     width_inches = figure.get_figwidth()
-    figure.suptitle(textwrap.fill(claim, int(width_inches * _CLAIM_CHARACTERS_PER_INCH)), x=0.008, ha="left",
-                    fontsize=12.5, fontweight="bold")
-    figure.axes[0].set_title(textwrap.fill(note, int((width_inches - 1.2) * _NOTE_CHARACTERS_PER_INCH)), loc="left",
-                             fontsize=9, fontweight="normal", color=MUTED)
+    title = textwrap.fill(claim, int(width_inches * _CLAIM_CHARACTERS_PER_INCH))
+    figure.suptitle(title, x=0.008, ha="left", fontsize=12.5, fontweight="bold")
+    below = textwrap.fill(note, int((width_inches - 1.2) * _NOTE_CHARACTERS_PER_INCH))
+    figure.axes[0].set_title(below, loc="left", fontsize=9, fontweight="normal", color=MUTED)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 width="100%" style="max-width:{width_inches:g}in" role="img" '
-                 f'aria-label="{_escape(claim)}"', svg, count=1)
+    attributes = (f' width="100%" style="max-width:{width_inches:g}in" role="img" '
+                  f'aria-label="{_escape(claim)}"')
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda found: found[1] + attributes, svg, count=1)
     return Picture(svg, claim)
 
 

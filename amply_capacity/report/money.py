@@ -19,4 +19,5 @@ def bill_text(bill: Mapping[str, Any]) -> str:
     """A bill for a terminal: its lines with sources, the sum, and what is not in it."""
     lines = [f"{usd(line['usd']):>12}  {line['quantity']:,g} {line['unit']}  {line['what']}\n"
              f"{'':14}source: {line['source']}, as of {line['as_of']}" for line in bill["lines"]]
-    return "\n".join([*lines, f"{usd(bill['usd_per_month']):>12}  a month", *(f"{'':14}{note}" for note in bill["notes"])])
+    total = f"{usd(bill['usd_per_month']):>12}  a month"
+    return "\n".join([*lines, total, *(f"{'':14}{note}" for note in bill["notes"])])

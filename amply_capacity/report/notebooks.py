@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amply_capacity.disk import on_disk, replacing
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.files import DATA_DIR, NOTEBOOKS_DIR
 from amply_capacity.model.digest import digest
@@ -33,17 +34,20 @@ class Session:
     plan: dict[str, Any]
 
     def _repr_markdown_(self) -> str:
-        return f"**{conclusion(self.plan)}**\n\nRun `{self.run.name}`, demand `{self.demand.name}`.{self._banner()}"
+        return (f"**{conclusion(self.plan)}**\n\nRun `{self.run.name}`, demand `{self.demand.name}`."
+                f"{self._banner()}")
 
     @property
     def run_summary(self) -> Text:
         """What the run was, in a sentence."""
         manifest, evidence = self.run.manifest, digest(self.run)
         done = sum(latency.operations for latency in evidence.latency.values())
-        hit = "" if evidence.hit_rate is None else f" {100 * evidence.hit_rate:.1f} % of the cached reads were hits."
+        hit = "" if evidence.hit_rate is None else (
+            f" {100 * evidence.hit_rate:.1f} % of the cached reads were hits.")
         return Text(
-            f"**{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on {evidence.server}; the "
-            f"run is {self.run.verdict}.{hit}**\n\nRun `{self.run.name}`, seed {manifest['seed']}.{self._banner()}")
+            f"**{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on "
+            f"{evidence.server}; the run is {self.run.verdict}.{hit}**\n\n"
+            f"Run `{self.run.name}`, seed {manifest['seed']}.{self._banner()}")
 
     def _banner(self) -> str:
         warnings = [warning for one in self.plan["evidence"] for warning in one["warnings"]]
@@ -61,8 +65,11 @@ class Text:
 
 
 def open_session(run: str | Path | None = None, demand: str | Path | None = None) -> Session:
-    """The session of a run and a demand file; without them, of $AMPLY_RUN and $AMPLY_DEMAND, else of the newest run (or
-    the example that ships) and the example demand."""
+    """The session of a run and a demand file.
+
+    Without them, of $AMPLY_RUN and $AMPLY_DEMAND, else of the newest run (or the example that ships) and the
+    example demand. Raises BadRun and BadDemand.
+    """
     chosen = run or os.environ.get(RUN_VARIABLE)
     recorded = read_run(chosen) if chosen else newest_or_example()
     path = Path(demand or os.environ.get(DEMAND_VARIABLE) or DATA_DIR / "demand.example.toml")
@@ -77,11 +84,13 @@ def notebooks() -> list[Path]:
 def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[Path]:
     """Run notebooks top to bottom in fresh kernels and save the executed copies under `out`; their paths.
 
-    Raises AmplyError with the cell's own error for a notebook that fails; the sources are never written to.
+    Raises AmplyError naming the notebook and its cell's own error, BadInput where `out` cannot be written and
+    DiskFull; the sources are never written to.
     """
     import asyncio
 
-    out.mkdir(parents=True, exist_ok=True)
+    with on_disk(out):
+        out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve())}
 
     async def execute_all() -> list[Path]:
@@ -99,25 +108,34 @@ def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[P
 async def _execute_one(path: Path, target: Path, environment: Mapping[str, str]) -> Path:
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path.name} is no notebook", got=str(error).strip()[:300],
+                       do="restore the file") from error
     client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3",
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(path.parent)}})
     try:
         await client.async_execute(env=environment)
     except CellExecutionError as error:
-        raise AmplyError(f"the notebook {path.name} failed", got=str(error.evalue).strip()[:300],
+        raise AmplyError(f"the notebook {path.name} failed", got=f"{error.ename}: {error.evalue}"[:300],
                          do="correct what it names, or run it in JupyterLab to see the cell") from error
-    nbformat.write(notebook, target)
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise AmplyError(f"the notebook {path.name} was not executed", got=str(error).strip()[:300],
+                         do="free memory and CPU, or run it in JupyterLab to see the cell") from error
+    with on_disk(target), replacing(target) as partial:
+        nbformat.write(notebook, partial)
     return target
 
 
 def open_lab(run: str | None) -> int:
     """JupyterLab on the notebooks, with a run chosen; its exit code. Raises BadRun for a run that is none."""
     if not notebooks():
-        raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR), do="run this from a checkout of amply-capacity")
+        raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR),
+                       do="run this from a checkout of amply-capacity")
     environment = os.environ | ({RUN_VARIABLE: str(read_run(run).directory.resolve())} if run else {})
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}", str(notebooks()[0])]
     return subprocess.run(command, env=environment, check=False).returncode

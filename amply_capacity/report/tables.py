@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,18 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 __all__ = [
-    "assumptions", "bill", "break_even", "excuses", "footprint", "headroom", "months", "operations", "ranked", "server",
-    "specification_costs", "upgrades",
+    "assumptions",
+    "bill",
+    "break_even",
+    "excuses",
+    "footprint",
+    "headroom",
+    "months",
+    "operations",
+    "ranked",
+    "server",
+    "specification_costs",
+    "upgrades",
 ]
 
 Plan = Mapping[str, Any]
@@ -30,16 +40,19 @@ Plan = Mapping[str, Any]
 def operations(run: Run) -> Styler:
     """Operations of the measured phase with counts, rates and service times."""
     return _shown(operation_table(run), {
-        "operations": "{:,}", "per second": "{:,.1f}", "p50 ms": "{:.3g}", "p99 ms": "{:.3g}", "p99.9 ms": "{:.3g}"})
+        "operations": "{:,}", "per second": "{:,.1f}",
+        "p50 ms": "{:.3g}", "p99 ms": "{:.3g}", "p99.9 ms": "{:.3g}",
+    })
 
 
 def server(run: Run) -> Styler:
-    """The CloudWatch metrics of the measured phase: least, median and most of its seconds. Absent ones are left out."""
+    """CloudWatch's metrics in the measured phase: least, median and most; absent ones are left out."""
     first, last = run.measured_seconds
     rows = run.server[run.server["second"].between(first, last)]
     metrics = [name for name in rows.columns if name[0].isupper() and rows[name].notna().any()]
     frame = rows[metrics].agg(["min", "median", "max"]).T
-    frame.insert(0, "metric", [f"{name} (emulated)" if name in run.manifest["emulated"] else name for name in metrics])
+    emulated = run.manifest["emulated"]
+    frame.insert(0, "metric", [f"{name} (emulated)" if name in emulated else name for name in metrics])
     return _shown(frame, dict.fromkeys(("min", "median", "max"), _number))
 
 
@@ -53,7 +66,7 @@ def footprint(run: Run) -> Styler:
 
 
 def headroom(plan: Plan) -> Styler:
-    """Each limit of the chosen type: needed, available, what that is, and percent left at the plan's confidence."""
+    """Each limit of the chosen type: needed, available, and percent left at the plan's confidence."""
     rows = pd.DataFrame(plan["headroom"])
     frame = pd.DataFrame({
         "limit": [CONSTRAINTS.get(name, name) for name in rows["constraint"]], "unit": rows["unit"],
@@ -79,7 +92,8 @@ def excuses(plan: Plan) -> Styler:
 def break_even(plan: Plan) -> Styler:
     """Where the replica breaks even, one quantity at a time."""
     values = plan["replica"]["break_even"]
-    frame = pd.DataFrame({"quantity": [name.replace("_", " ") for name in values], "breaks even at": values.values()})
+    names = [name.replace("_", " ") for name in values]
+    frame = pd.DataFrame({"quantity": names, "breaks even at": values.values()})
     return _shown(frame, {"breaks even at": "{:,.4g}"})
 
 
@@ -105,7 +119,8 @@ def bill(plan: Plan) -> Styler:
 
 def assumptions(plan: Plan) -> Styler:
     """Everything that was neither measured nor a price, with its source."""
-    rows = [{"what": one["what"], "value": _text(one["value"]), "source": one["source"]} for one in plan["assumptions"]]
+    rows = [{"what": one["what"], "value": _text(one["value"]), "source": one["source"]}
+            for one in plan["assumptions"]]
     return _shown(pd.DataFrame(rows), {})
 
 
@@ -116,16 +131,17 @@ def specification_costs() -> Styler:
         for row in spec_table(region):
             rows.setdefault(region, {})[row.configuration] = row.true_usd
     stated = {row.configuration: row.spec_usd for row in spec_table("us-east-1")}
-    frame = pd.DataFrame.from_dict({"the specification says": stated, **rows}, orient="index").reset_index(names="region")
+    table = {"the specification says": stated, **rows}
+    frame = pd.DataFrame.from_dict(table, orient="index").reset_index(names="region")
     return _shown(frame, dict.fromkeys(stated, "${:,.2f}"))
 
 
-def _shown(frame: pd.DataFrame, formats: Mapping[str, str | Callable[[float], str]]) -> Styler:
-    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
-    texts = [name for name in frame.columns if name not in numbers]
+def _shown(frame: pd.DataFrame, formats: Mapping[str, Any]) -> Styler:
+    """The frame as a table; `formats`: a format string or function by column. Numbers go to the right."""
+    sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame.columns]
     return (
         frame.style.format(dict(formats), na_rep="not known", escape="html").hide(axis="index")
-        .set_properties(subset=texts, **{"text-align": "left"}).set_properties(subset=numbers, **{"text-align": "right"})
+        .apply(lambda _: [f"text-align: {side}" for side in sides], axis="columns")
         .set_table_styles([{"selector": "th", "props": "text-align: left"}])
     )
 
@@ -140,5 +156,3 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{value['mid']:,g} ({value['low']:,g} to {value['high']:,g})"
     return f"{value:,g}" if isinstance(value, int | float) else str(value)
-
-

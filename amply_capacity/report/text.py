@@ -17,16 +17,16 @@ __all__ = ["evidence_text", "plan_text"]
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
-    """The decision first, then the limits, the replica, the months and what was rejected for another reason than price."""
+    """The decision first, then the limits, the replica, the months, and why other types were not chosen."""
     lines = [conclusion(plan), "", "Limits of the chosen type in the first month"]
     for row in plan["headroom"]:
         percent = row["headroom_percent"]
-        lines.append(f"  {row['constraint']:<14} {'unknown' if percent is None else f'{percent:.0f} % left':<10} "
-                     f"{row['available_is'] or ''}")
+        left = "unknown" if percent is None else f"{percent:.0f} % left"
+        lines.append(f"  {row['constraint']:<14} {left:<10} {row['available_is'] or ''}")
     replica = plan["replica"]
     even = replica["break_even"]
-    lines += ["", f"Replica: {replica['verdict']} (probability {replica['probability']:.2f} that it saves more than its "
-                  f"{usd(replica['usd_per_month'])} a month)"]
+    lines += ["", f"Replica: {replica['verdict']} (probability {replica['probability']:.2f} that it saves "
+                  f"more than its {usd(replica['usd_per_month'])} a month)"]
     known = [f"{value:,.3g} {name.replace('_', ' ')}" for name, value in even.items() if value is not None]
     lines.append("  breaks even at " + ", or ".join(known) if known else "  cannot break even")
     lines += ["", "Month     node type             low       mid      high"]
@@ -41,17 +41,24 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 
 def evidence_text(evidence: Evidence, operations: pd.DataFrame) -> str:
     """What one run says."""
-    lines = [f"{evidence.run_id}: {evidence.scenario}, {evidence.verdict}, {evidence.server} ({evidence.allocator}), "
-             f"{evidence.seconds:.0f} s"]
+    lines = [f"{evidence.run_id}: {evidence.scenario}, {evidence.verdict}, {evidence.server} "
+             f"({evidence.allocator}), {evidence.seconds:.0f} s"]
     lines += [f"  warning: {warning}" for warning in evidence.warnings]
-    lines += ["", operations.to_string(index=False, float_format=lambda value: f"{value:,.3g}"), "", "Bytes of used_memory"]
+    table = operations.to_string(index=False, float_format=lambda value: f"{value:,.3g}")
+    lines += ["", table, "", "Bytes of used_memory"]
     for field in fields(evidence.footprint):
         value = getattr(evidence.footprint, field.name)
         if isinstance(value, Interval):
-            lines.append(f"  {field.name.removesuffix('_bytes'):<11} {value.mid:>10,.0f}  ({value.low:,.0f} to {value.high:,.0f})")
+            lines.append(f"  {field.name.removesuffix('_bytes'):<11} {value.mid:>10,.0f}  "
+                         f"({value.low:,.0f} to {value.high:,.0f})")
     hit = "not measured" if evidence.hit_rate is None else f"{100 * evidence.hit_rate:.1f} %"
-    cpu = evidence.cpu_us_per_command
-    lines += ["", f"Hit rate of cached reads: {hit}", "Server CPU per command: " + (
-        "not measured" if cpu is None else f"{cpu.mid:.1f} µs ({cpu.low:.1f} to {cpu.high:.1f}) at "
-                                           f"{evidence.commands_per_second:,.0f} commands a second")]
+    lines += ["", f"Hit rate of cached reads: {hit}", f"Server CPU per command: {_cpu_text(evidence)}"]
     return "\n".join(lines)
+
+
+def _cpu_text(evidence: Evidence) -> str:
+    cpu = evidence.cpu_us_per_command
+    if cpu is None:
+        return "not measured"
+    return (f"{cpu.mid:.1f} µs ({cpu.low:.1f} to {cpu.high:.1f}) at {evidence.commands_per_second:,.0f} "
+            "commands a second")

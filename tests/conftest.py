@@ -1,0 +1,127 @@
+"""What every test may lean on: a state directory of its own, real servers, and one real recording."""
+
+# ruff: noqa: E402 - the package reads its environment when it is imported, so that is set first
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before the package is imported, which reads it: no test touches the checkout's own runs and clusters.
+os.environ["AMPLY_STATE_DIR"] = str(Path(tempfile.mkdtemp(prefix="amply-tests-")).resolve())
+for _secret in ("AMPLY_REDIS_PASSWORD", "AMPLY_REDIS_USERNAME", "AMPLY_CA_BUNDLE"):
+    os.environ.pop(_secret, None)
+
+import redis
+from locust_process import run_locust
+
+from amply_capacity.target import cluster as clusters
+from amply_capacity.target.cluster import Cluster
+from amply_capacity.target.endpoint import connect
+from amply_capacity.target.process import free_port
+from amply_capacity.target.program import find_server
+
+
+def pytest_unconfigure() -> None:
+    for left in clusters.all_clusters():
+        clusters.stop(left)
+    shutil.rmtree(os.environ["AMPLY_STATE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[Cluster]:
+    """A running local cluster, one per test process; `redis_client` empties it."""
+    with clusters.throw_away(maxmemory_bytes=256 * 1024**2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_client(redis_cluster: Cluster) -> Iterator[Any]:
+    """A client of the cluster, emptied and with the configuration it was started with."""
+    with connect(redis_cluster.endpoint) as client:
+        client.flushall()
+        client.config_set("maxmemory-policy", "volatile-lru")
+        client.config_set("maxmemory", redis_cluster.maxmemory_bytes)
+        client.config_resetstat()
+        yield client
+
+
+@pytest.fixture
+def plain_redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Starts redis-servers that are none of ours, with the options given; returns the port."""
+    program = find_server().path
+    with contextlib.ExitStack() as started:
+
+        def start(*options: str, password: str | None = None) -> int:
+            port = free_port()
+            directory = tmp_path / f"redis-{port}"
+            directory.mkdir()
+            secret = ["--requirepass", password] if password else []
+            command = [
+                str(program),
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(directory),
+            ]
+            server = started.enter_context(
+                subprocess.Popen(
+                    [*command, *secret, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+            started.callback(server.kill)
+            deadline = time.monotonic() + 20.0
+            with redis.Redis(port=port, password=password) as client:
+                while True:
+                    try:
+                        client.ping()
+                        return port
+                    except redis.ConnectionError:
+                        assert time.monotonic() < deadline, "the server did not come up"
+                        time.sleep(0.02)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a real recording of mixed.py, 6 s long, one for all test processes: only read it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    directory = shared / "recorded-run"
+    with (shared / "recorded-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "events.parquet").exists():
+            # The pause leaves a core to the server, on a machine that has two.
+            code, words = run_locust(
+                "mixed",
+                "-u",
+                "10",
+                "-r",
+                "10",
+                "-t",
+                "6s",
+                "--population",
+                "300",
+                "--think-time-ms",
+                "2",
+                "--run-dir",
+                str(directory),
+                log=shared / "recorded-run.log",
+            )
+            assert code in {0, 1}, words  # 1: an operation failed, as two at once on one session may
+    return directory

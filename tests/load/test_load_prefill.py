@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from amply_capacity.errors import TargetError
+from amply_capacity.load.prefill import fill
+from amply_capacity.target import cluster as clusters
+from amply_capacity.target.cluster import Cluster
+from amply_capacity.target.endpoint import Endpoint, connect
+from amply_capacity.traffic.population import Population, PopulationShape
+from amply_capacity.traffic.prefill import PrefillClass, prefill_plan
+
+
+def _plan(users: int = 60) -> tuple[PrefillClass, ...]:
+    shape = PopulationShape(users=users, organisations=20, api_keys=30, seed=1)
+    return tuple(
+        prefill_plan(
+            Population(shape), 1.0, datetime(2026, 11, 23), counters=30, cached=20, results=50, seed=1
+        )
+    )
+
+
+def test_it_measures_what_each_class_left_in_the_server(redis_cluster: Cluster, redis_client: Any) -> None:
+    results = fill(redis_cluster.endpoint, redis_client, "here:1", _plan())
+    classes = {result["name"]: result for result in results}
+    assert list(classes) == ["sessions", "user_sessions", "results", "cached", "counters"]
+    assert sum(result["keys"] for result in results) == redis_client.dbsize()
+    assert classes["user_sessions"]["keys"] == 60
+    assert classes["user_sessions"]["volatile_keys"] == 0
+    assert classes["sessions"]["keys"] == classes["sessions"]["volatile_keys"] > 0
+    assert (classes["cached"]["keys"], classes["results"]["keys"], classes["counters"]["keys"]) == (
+        20,
+        50,
+        30,
+    )
+    for result in results:
+        per_key = (result["used_after_bytes"] - result["used_before_bytes"]) / result["keys"]
+        assert 40 < per_key < 4000
+
+
+def test_the_filling_connection_is_gone_afterwards(redis_cluster: Cluster, redis_client: Any) -> None:
+    before = redis_client.info("clients")["connected_clients"]
+    fill(redis_cluster.endpoint, redis_client, "here:1", _plan(10))
+    assert redis_client.info("clients")["connected_clients"] == before
+
+
+def test_a_server_that_refuses_a_write_ends_it_with_what_to_do(
+    redis_cluster: Cluster, redis_client: Any
+) -> None:
+    redis_client.config_set("maxmemory-policy", "noeviction")
+    redis_client.config_set("maxmemory", 1)
+    with pytest.raises(TargetError, match=r"refused the pre-fill's SETEX. Got: OOM.*Do: choose a larger"):
+        fill(redis_cluster.endpoint, redis_client, "here:1", _plan())
+
+
+def test_a_server_that_will_not_let_it_in_is_explained(redis_cluster: Cluster, redis_client: Any) -> None:
+    outside = Endpoint(redis_cluster.host, redis_cluster.port, password="wrong")
+    with pytest.raises(TargetError, match="went away during the pre-fill"):
+        fill(outside, redis_client, "here:1", _plan())
+
+
+def test_a_server_that_goes_away_is_explained() -> None:
+    with clusters.throw_away() as cluster, connect(cluster.endpoint) as control:
+        one = _plan()[0]
+
+        def commands() -> Any:
+            yield from list(one.commands())[:500]
+            clusters.stop(cluster)
+            yield from one.commands()
+
+        dying = PrefillClass(
+            name=one.name, count=one.count, commands_per_key=one.commands_per_key, commands=commands
+        )
+        with pytest.raises(TargetError, match="went away"):
+            fill(cluster.endpoint, control, "here:1", [dying])

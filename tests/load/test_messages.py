@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from amply_capacity.load import messages
+from amply_capacity.load.campaign import Campaign
+from amply_capacity.load.options import add_options, read_options
+from amply_capacity.load.recorder import Recorder
+from amply_capacity.target.cluster import Cluster
+from amply_capacity.target.endpoint import Endpoint
+from amply_capacity.traffic.population import PopulationShape
+
+_SHAPE = PopulationShape(users=100, organisations=10, api_keys=10, seed=3)
+
+
+def _parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def _campaign(endpoint: Endpoint) -> Campaign:
+    return Campaign(read_options(_parsed()), endpoint, _SHAPE)
+
+
+def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
+    recorder = Recorder()
+    recorder.samples.append(recorder.label("cache", "cached_read", "", "hit", "service") + 70)
+    recorder.access(0.0, "get", "cache:org:stats:1", None, None)
+    recorder.access(0.0, "setex", "cache:org:stats:1", 9, 300.0)
+    recorder.error("cache", "cached_read", "OOM")
+    batch = recorder.drain()
+    data: dict[str, Any] = {"stats": []}
+    messages.pack(batch, data)
+    arrived = messages.unpack(data)
+    assert arrived is not None
+    pd.testing.assert_frame_equal(arrived.requests, batch.requests, check_dtype=False)
+    assert arrived.events == batch.events
+    assert [row["key_hash"] for row in arrived.accesses] == [row["key_hash"] for row in batch.accesses]
+
+
+def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
+    data: dict[str, Any] = {}
+    assert messages.unpack(data) is None
+    messages.pack(Recorder().drain(), data)
+    arrived = messages.unpack(data)
+    assert arrived is not None
+    assert arrived.requests.empty
+    assert arrived.accesses == arrived.events == []
+
+
+def test_instructions_hold_no_secret() -> None:
+    parsed = _parsed()
+    parsed.expect_workers, parsed.num_users = 2, 8
+    messages.instruct_workers(parsed, _campaign(Endpoint("host", 6379, username="app", password="sesame")))
+    assert "sesame" not in parsed.amply_instructions
+    assert json.loads(parsed.amply_instructions)["shape"] == asdict(_SHAPE)
+
+
+def test_a_worker_takes_its_share_of_population_and_rate(redis_cluster: Cluster) -> None:
+    parsed = _parsed("--arrivals", "poisson", "--rate", "100")
+    parsed.expect_workers, parsed.num_users = 2, 8
+    messages.instruct_workers(parsed, _campaign(redis_cluster.endpoint))
+    campaigns = [
+        messages.campaign_of_worker(
+            SimpleNamespace(parsed_options=parsed, runner=SimpleNamespace(worker_index=index))
+        )
+        for index in (0, 1)
+    ]  # type: ignore[arg-type]
+    assert [one.endpoint for one in campaigns] == [redis_cluster.endpoint] * 2
+    assert [one.rate_per_client for one in campaigns] == [100 / 8] * 2
+    assert [one.next_client_number() for one in campaigns] == ["0/1", "1/1"]
+    users = [{one.application()._population.draw_user() for _ in range(300)} for one in campaigns]
+    assert not users[0] & users[1]

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from amply_capacity.errors import BadInput, BadRun, DiskFull
+from amply_capacity.run.reader import read_run, recover
+from amply_capacity.run.schema import TABLES
+from amply_capacity.run.writer import RunWriter, arrow_schema
+
+_MANIFEST = {"run": "r1", "scenario": "mixed", "started_at": "2026-11-23T09:00:00+00:00"}
+
+
+def _row(second: int, count: int = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "second": second,
+        "use_case": "cache",
+        "operation": "cached_read",
+        "command": "",
+        "outcome": "hit",
+        "clock": "service",
+        "bucket_us": 100,
+        "count": count,
+        **more,
+    }
+
+
+def _access(key_hash: int, rate: float) -> dict[str, Any]:
+    return {
+        "time_s": 1.0,
+        "op": "get",
+        "key_hash": key_hash,
+        "key_class": "session",
+        "key_bytes": 10,
+        "value_bytes": None,
+        "ttl_s": None,
+        "sampling_rate": rate,
+    }
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> RunWriter:
+    return RunWriter(tmp_path / "run", _MANIFEST)
+
+
+def test_a_closed_run_holds_every_table_with_its_columns_and_types(writer: RunWriter) -> None:
+    writer.append("requests", [_row(1)])
+    writer.close(verdict="complete")
+    assert {path.name for path in writer.directory.iterdir()} == {
+        "run.json",
+        *(f"{table}.parquet" for table in TABLES),
+    }
+    for table in TABLES:
+        assert pq.read_schema(writer.directory / f"{table}.parquet").equals(arrow_schema(table))
+
+
+def test_the_manifest_names_the_hash_of_each_file(writer: RunWriter) -> None:
+    writer.append("requests", [_row(1)])
+    writer.close()
+    files = json.loads((writer.directory / "run.json").read_text())["files"]
+    assert set(files) == {f"{table}.parquet" for table in TABLES}
+    for name, digest in files.items():
+        assert hashlib.sha256((writer.directory / name).read_bytes()).hexdigest() == digest
+
+
+def test_rows_that_differ_in_their_count_only_are_added_up(writer: RunWriter) -> None:
+    writer.append("requests", [_row(1, 2), _row(2, 5)])
+    writer.append("requests", pd.DataFrame([_row(1, 3), _row(1, 4, outcome="miss")]))
+    writer.close()
+    counts = read_run(writer.directory).requests.set_index(["second", "outcome"])["count"].to_dict()
+    assert counts == {(1, "hit"): 5, (1, "miss"): 4, (2, "hit"): 5}
+
+
+def test_a_figure_that_is_not_given_is_null_and_not_zero(writer: RunWriter) -> None:
+    writer.append("server", [{"second": 1, "node": "a:1", "Evictions": 0.0}])
+    writer.close()
+    server = read_run(writer.directory).server
+    assert server["Evictions"].tolist() == [0.0]
+    assert server["FreeableMemory"].isna().all()
+
+
+def test_nothing_to_append_makes_no_part(writer: RunWriter) -> None:
+    writer.append("requests", [])
+    assert list((writer.directory / "parts").iterdir()) == []
+
+
+def test_only_keys_of_the_lowest_rate_are_kept(writer: RunWriter) -> None:
+    low, high = 1 << 62, 3 << 62
+    writer.append("accesses", [_access(low, 1.0), _access(high, 1.0)])
+    writer.append("accesses", [_access(low, 0.5)])
+    writer.close()
+    accesses = read_run(writer.directory).accesses
+    assert accesses["key_hash"].tolist() == [low, low]
+    assert accesses["sampling_rate"].tolist() == [0.5, 0.5]
+
+
+def test_a_folder_that_holds_something_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(BadInput, match="not empty"):
+        RunWriter(tmp_path, _MANIFEST)
+    with pytest.raises(BadInput, match="is a file"):
+        RunWriter(tmp_path / "mine", _MANIFEST)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        RunWriter(tmp_path / "file" / "run", _MANIFEST)
+
+
+def test_an_unfinished_run_is_truncated_until_it_is_recovered(writer: RunWriter) -> None:
+    writer.append("requests", [_row(1)])
+    with pytest.raises(BadRun, match="runs recover"):
+        read_run(writer.directory)
+    run = recover(writer.directory)
+    assert run.verdict == "partial"
+    assert run.requests["count"].tolist() == [1]
+    assert not (writer.directory / "parts").exists()
+
+
+def test_a_stream_cut_at_any_byte_is_readable_up_to_its_last_whole_batch(writer: RunWriter) -> None:
+    part = writer.directory / "parts" / "requests.arrows"
+    ends = []
+    for second in range(4):
+        writer.append("requests", [_row(second), _row(second, outcome="miss")])
+        ends.append(part.stat().st_size)
+    whole = part.read_bytes()
+    manifest = (writer.directory / "run.json").read_text()
+    cuts = sorted(
+        {*range(0, len(whole), 37), *ends, *(end - 1 for end in ends), *(end + 1 for end in ends[:-1])}
+    )
+    for cut in cuts:
+        (writer.directory / "parts").mkdir(exist_ok=True)
+        part.write_bytes(whole[:cut])
+        (writer.directory / "run.json").write_text(manifest)
+        expected = sum(end <= cut for end in ends)
+        seconds = sorted(set(recover(writer.directory).requests["second"]))
+        assert seconds == list(range(expected)), f"cut at byte {cut} of {len(whole)}"
+
+
+def test_a_batch_that_does_not_fit_on_the_disk_leaves_those_before_it(
+    writer: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.append("requests", [_row(1)])
+    part = writer.directory / "parts" / "requests.arrows"
+    before = part.read_bytes()
+    real = os.write
+
+    def half(descriptor: int, data: memoryview) -> int:
+        """A disk with room for a hundred bytes more."""
+        room = len(before) + 100 - os.fstat(descriptor).st_size
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data[:room])
+
+    with monkeypatch.context() as full:
+        full.setattr("os.write", half)
+        with pytest.raises(DiskFull, match="runs recover"):
+            writer.append("requests", [_row(2)])
+    assert part.read_bytes() == before
+    writer.append("requests", [_row(3)])  # there is room again
+    assert recover(writer.directory).requests["second"].tolist() == [1, 3]
+
+
+def test_a_disk_that_is_full_at_the_end_keeps_the_parts_and_leaves_no_half_file(
+    writer: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.append("requests", [_row(1)])
+
+    def full(rows: Any, path: Path, **_: Any) -> None:
+        path.write_bytes(b"PAR1")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", full)
+        with pytest.raises(DiskFull, match="runs recover"):
+            writer.close()
+    assert {path.name for path in writer.directory.iterdir()} == {"parts", "run.json"}
+    assert recover(writer.directory).requests["count"].tolist() == [1]
+
+
+def test_a_disk_that_is_full_at_the_start_leaves_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DiskFull):
+        RunWriter(tmp_path / "run", _MANIFEST)
+    assert not (tmp_path / "run").exists()
+
+
+def test_facts_can_be_added_to_a_closed_run(writer: RunWriter) -> None:
+    writer.close(ended_at="then")
+    writer.amend(verdict="complete")
+    manifest = read_run(writer.directory).manifest
+    assert (manifest["ended_at"], manifest["verdict"], manifest["run"]) == ("then", "complete", "r1")
