@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ for _secret in ("AMPLY_REDIS_PASSWORD", "AMPLY_REDIS_USERNAME", "AMPLY_CA_BUNDLE
     os.environ.pop(_secret, None)
 
 import redis
-from locust_process import run_locust
+from locust_process import run_locust, shared_directory
 
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
@@ -99,29 +98,11 @@ def plain_redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
 @pytest.fixture(scope="session")
 def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a real recording of mixed.py, 6 s long, one for all test processes: only read it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    directory = shared / "recorded-run"
-    with (shared / "recorded-run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "events.parquet").exists():
+    with shared_directory(tmp_path_factory, "recorded-run") as shared:
+        directory = shared / "run"
+        if not directory.exists():
             # The pause leaves a core to the server, on a machine that has two.
-            code, words = run_locust(
-                "mixed",
-                "-u",
-                "10",
-                "-r",
-                "10",
-                "-t",
-                "6s",
-                "--population",
-                "300",
-                "--think-time-ms",
-                "2",
-                "--run-dir",
-                str(directory),
-                log=shared / "recorded-run.log",
-            )
+            options = ("-u", "10", "-r", "10", "-t", "6s", "--population", "300", "--think-time-ms", "2")
+            code, words = run_locust("mixed", *options, "--run-dir", str(directory), log=shared / "log")
             assert code in {0, 1}, words  # 1: an operation failed, as two at once on one session may
     return directory

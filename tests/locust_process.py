@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from amply_capacity.files import CLUSTERS_DIR, ROOT
 
@@ -48,9 +51,22 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def servers_of_ours() -> set[int]:
+@contextlib.contextmanager
+def shared_directory(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A directory that all processes of this test session share; one at a time is within."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    directory = base / f"shared-{name}"
+    directory.mkdir(exist_ok=True)
+    with (base / f"shared-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield directory
+
+
+def servers_of_ours() -> set[str]:
     """Pids of the processes that work below this test session's directory of clusters."""
-    found = set()
+    found: set[str] = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -58,7 +74,7 @@ def servers_of_ours() -> set[int]:
             except OSError:  # it has ended, or is a zombie
                 continue
             if directory.is_relative_to(CLUSTERS_DIR):
-                found.add(int(entry.name))
+                found.add(entry.name)
     return found
 
 

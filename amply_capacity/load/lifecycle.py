@@ -7,6 +7,7 @@ with Locust's own messages. `scenario(...)` at the end of a locustfile makes it 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import gevent
 import locust
 import locust.runners
 from locust.env import Environment
+from locust.rpc import Message
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from amply_capacity.errors import AmplyError, BadInput
@@ -31,6 +33,7 @@ from amply_capacity.traffic.working_set import WorkingSet
 __all__ = ["scenario"]
 
 _INTERRUPTED = 130  # as a shell reports SIGINT
+_LAST_REPORTS_SECONDS = 15.0
 
 
 def scenario(name: str, working_set_of: Callable[[Path], WorkingSet]) -> None:
@@ -77,6 +80,8 @@ def _start_owner(
     if isinstance(environment.runner, locust.runners.MasterRunner):
         messages.instruct_workers(parsed, campaign)
 
+    closings: list[int] = []
+
     def drain() -> None:
         director.take(campaign.recorder.drain())
 
@@ -85,6 +90,8 @@ def _start_owner(
         director.begin()
 
     def end(**_: Any) -> None:
+        if parsed.headless and isinstance(environment.runner, locust.runners.MasterRunner):
+            _gather_last_reports(environment.runner)
         drain()
         director.end()
 
@@ -97,6 +104,7 @@ def _start_owner(
         drain()
 
     def close(exit_code: int, **_: Any) -> None:
+        _only_once(closings)
         drainer.kill()
         drain()
         if parsed.csv_prefix:
@@ -112,6 +120,7 @@ def _start_owner(
     events.quitting.add_listener(quitting)  # Locust decides on its exit code after this
     events.quit.add_listener(close)
     drainer = gevent.spawn(_drain_every_second, campaign, drain)
+    _quit_on_interrupt(environment)
 
 
 def _start_worker(environment: Environment) -> None:
@@ -129,8 +138,53 @@ def _start_worker(environment: Environment) -> None:
         if campaign is not None:
             messages.pack(campaign.recorder.drain(), data)
 
+    _quit_on_interrupt(environment)
     environment.events.test_start.add_listener(begin)
     environment.events.report_to_master.add_listener(report)
+
+
+def _quit_on_interrupt(environment: Environment) -> None:
+    """End as at the end of the run time on Ctrl-C; on a second one at once.
+
+    Python would raise KeyboardInterrupt in whichever user's greenlet is running, with a traceback.
+    """
+    if not environment.parsed_options.headless and not environment.parsed_options.worker:
+        return  # the web page ends when the main greenlet is interrupted
+    interrupts = []
+
+    def interrupt() -> None:
+        interrupts.append(signal.SIGINT)
+        if len(interrupts) > 1:
+            os._exit(_INTERRUPTED)  # the server ends with us; the run can be recovered
+        environment.runner.quit()
+
+    gevent.signal_handler(signal.SIGINT, interrupt)
+
+
+def _gather_last_reports(master: Any) -> None:
+    """Have the workers quit, and wait until each has sent what it measured last, some seconds at most.
+
+    Without the web page a test's end is the workers' end as well, but Locust gives them half a second only.
+    """
+    at_work = {locust.runners.STATE_RUNNING, locust.runners.STATE_SPAWNING}
+    for worker in master.clients.all:
+        master.server.send_to_client(Message("quit", None, worker.id))
+    deadline = time.monotonic() + _LAST_REPORTS_SECONDS
+    while any(worker.state in at_work for worker in master.clients.all) and time.monotonic() < deadline:
+        gevent.sleep(0.05)
+
+
+def _only_once(calls: list[int]) -> None:
+    """Return to the first caller only.
+
+    On SIGTERM Locust shuts down in the signal's greenlet and, as soon as the runner has quit, in the main one
+    as well. The first of the two closes the run and exits: that ends the main greenlet, wherever it waits.
+    """
+    calls.append(os.getpid())
+    if len(calls) > 1:
+        while gevent.getcurrent() is gevent.get_hub().parent:
+            gevent.sleep(1.0)
+        raise gevent.GreenletExit
 
 
 def _apply_mix(environment: Environment, options: Options) -> None:

@@ -168,6 +168,7 @@ def test_a_server_that_dies_is_disconnected_then_unreachable_and_comes_back_by_i
         player = Player(Connection(cluster.endpoint), Recorder())
         assert _play(player, _steps(("GET", "k"))) == "ok"
         os.kill(cluster.pid, signal.SIGKILL)
+        os.waitpid(cluster.pid, 0)
         assert _play(player, _steps(("GET", "k"))) == "disconnected"
         assert player.connection.is_closed
         assert _play(player, _steps(("GET", "k"))) == "unreachable"

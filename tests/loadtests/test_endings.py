@@ -155,6 +155,7 @@ def test_error_replies_are_outcomes_events_and_locusts_failures(
                 swap.delete(key)
                 swap.lpush(key, "a list where a counter was")
                 swap.execute()
+        wait_until(lambda: "errorstat_WRONGTYPE" in client.info("errorstats"), "an error of that type")
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
         stored = [key for key in client.scan_iter(count=1000) if key.startswith("cache:org:stats:")]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from locust_process import cluster_directories, csv_counts, operation_counts, run_locust, servers_of_ours
+from locust_process import (
+    cluster_directories,
+    csv_counts,
+    operation_counts,
+    run_locust,
+    servers_of_ours,
+    shared_directory,
+)
 
 from amply_capacity.run.reader import Run, read_run
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
@@ -21,20 +29,18 @@ _RACE = "invalid expire time"
 
 @dataclass(frozen=True)
 class Recording:
-    """What a finished Locust left: its exit code, its words, its CSV files and its run."""
+    """What a finished Locust left: exit code, words, CSV files, run, and what it did not tidy up."""
 
     code: int
     words: str
     csv: Path
     run: Run
-    servers_before: set[int]
-    servers_after: set[int]
-    directories_left: set[str]
+    left: list[str]
 
 
 def _record(scenario: str, *options: str, directory: Path) -> Recording:
     directory.mkdir(exist_ok=True)
-    servers, directories = servers_of_ours(), cluster_directories()
+    before = servers_of_ours() | cluster_directories()
     code, words = run_locust(
         scenario,
         *options,
@@ -44,15 +50,16 @@ def _record(scenario: str, *options: str, directory: Path) -> Recording:
         str(directory / "run"),
         log=directory / "log",
     )
+    left = sorted(str(one) for one in (servers_of_ours() | cluster_directories()) - before)
+    (directory / "outcome.json").write_text(json.dumps([code, left]))
     assert (directory / "run" / "run.json").exists(), words
+    return _recorded(directory)
+
+
+def _recorded(directory: Path) -> Recording:
+    code, left = json.loads((directory / "outcome.json").read_text())
     return Recording(
-        code,
-        words,
-        directory / "csv",
-        read_run(directory / "run"),
-        servers,
-        servers_of_ours(),
-        cluster_directories() - directories,
+        code, (directory / "log").read_text(), directory / "csv", read_run(directory / "run"), left
     )
 
 
@@ -72,21 +79,14 @@ def _check_totals(recording: Recording) -> None:
 
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    return _record(
-        "mixed",
-        "-u",
-        "10",
-        "-r",
-        "10",
-        "-t",
-        "10s",
-        "--population",
-        "500",
-        directory=tmp_path_factory.mktemp("mixed"),
-    )
+    """Made once for all test processes."""
+    with shared_directory(tmp_path_factory, "mixed") as directory:
+        if not (directory / "outcome.json").exists():
+            options = ("-u", "10", "-r", "10", "-t", "10s", "--population", "500")
+            return _record("mixed", *options, directory=directory)
+        return _recorded(directory)
 
 
-@pytest.mark.xdist_group("mixed")
 class TestTenSecondsOfTenUsers:
     def test_every_operation_of_the_mix_occurs(self, mixed: Recording) -> None:
         counts = operation_counts(mixed.run.requests)
@@ -100,8 +100,7 @@ class TestTenSecondsOfTenUsers:
         _check_totals(mixed)
 
     def test_no_server_and_no_directory_is_left(self, mixed: Recording) -> None:
-        assert mixed.servers_after == mixed.servers_before
-        assert mixed.directories_left == set()
+        assert mixed.left == []
 
     def test_the_run_directory_keeps_the_contract(self, mixed: Recording) -> None:
         assert {path.name for path in mixed.run.directory.iterdir()} == {
@@ -178,9 +177,9 @@ class TestTenSecondsOfTenUsers:
 @pytest.mark.parametrize(
     ("scenario", "mix", "options"),
     [
-        ("sessions", SESSIONS_MIX, ()),
+        ("sessions", SESSIONS_MIX, ("--think-time-ms", "2")),
         ("rate_limit", RATE_LIMIT_MIX, ("--arrivals", "constant", "--rate", "400")),
-        ("cache", CACHE_MIX, ("--compute-delay-ms", "2")),
+        ("cache", CACHE_MIX, ("--compute-delay-ms", "2", "--think-time-ms", "1")),
         ("celery_results", CELERY_MIX, ("--think-time-ms", "1")),
     ],
 )
@@ -188,12 +187,24 @@ def test_every_operation_of_a_scenario_occurs(
     scenario: str, mix: dict[str, int], options: tuple[str, ...], tmp_path: Path
 ) -> None:
     recording = _record(
-        scenario, "-u", "10", "-r", "10", "-t", "4s", "--population", "50", *options, directory=tmp_path
+        scenario,
+        "-u",
+        "10",
+        "-r",
+        "10",
+        "-t",
+        "4s",
+        "--population",
+        "50",
+        "--prefill",
+        "0",
+        *options,
+        directory=tmp_path,
     )
     assert set(operation_counts(recording.run.requests)) == {name for name, weight in mix.items() if weight}
     assert recording.run.manifest["scenario"] == scenario.replace("_", "-")
     _check_totals(recording)
-    assert recording.servers_after == recording.servers_before
+    assert recording.left == []
     if "constant" in options:
         first, last = recording.run.measured_seconds
         checks = recording.run.requests.query(
@@ -254,8 +265,7 @@ def test_two_processes_record_one_run_that_holds_both(tmp_path: Path) -> None:
     requests = recording.run.requests
     sent = requests[requests["command"] == "GET"]["count"].sum()
     assert sent == pytest.approx(served["get"], rel=0.01)
-    assert recording.servers_after == recording.servers_before
-    assert recording.directories_left == set()
+    assert recording.left == []
 
 
 def test_a_poisson_schedule_offers_its_rate_whatever_the_server_does(tmp_path: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_run import synthetic_run
 
 from amply_capacity.run.reader import Run
-
-sys.path.insert(0, str(Path(__file__).parent))
-from synthetic_run import synthetic_run
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ CLIENTS, BYTES_PER_CLIENT = 5, 22_000.0
 HITS_PER_SECOND, MISSES_PER_SECOND = 90, 10
 
 MANIFEST: dict[str, Any] = {
-    "run": "synthetic", "scenario": "mixed", "started_at": "2026-11-23T10:00:00.000+00:00", "verdict": "complete",
+    "run": "synthetic", "scenario": "mixed", "started_at": "2026-11-23T10:00:00.000+00:00",
+    "verdict": "complete",
     "arrivals": "poisson", "rate_per_second": 200.0, "seed": 1, "emulated": ["FreeableMemory"],
     "target": {"url": f"redis://{NODE}/0", "node_type": "cache.t3.micro"}, "prefill": {"share": 1.0},
     "population": {"users": 100, "sessions_per_user": 5.5, "stale_share": 0.5},
@@ -55,7 +56,8 @@ def one_second(second: int) -> list[dict[str, Any]]:
         times(second, "check", "rate_limit", outcome="allowed", us=200, count=50),
         times(second, "check", "rate_limit", command="INCR+EXPIRE", us=200, count=50),
     ]
-    late = [{**row, "clock": "response", "bucket_us": row["bucket_us"] + 1_000} for row in rows if not row["command"]]
+    late = [{**row, "clock": "response", "bucket_us": row["bucket_us"] + 1_000}
+            for row in rows if not row["command"]]
     return rows + late
 
 
@@ -71,7 +73,8 @@ def server_second(number: int) -> dict[str, Any]:
             "NetworkBytesOut": BYTES_OUT_PER_SECOND, **raw}
 
 
-def synthetic_run(directory: Path, *, seconds: int = SECONDS, classes: dict[str, dict[str, Any]] | None = None,
+def synthetic_run(directory: Path, *, seconds: int = SECONDS,
+                  classes: dict[str, dict[str, Any]] | None = None,
                   requests: list[dict[str, Any]] | None = None, server: list[dict[str, Any]] | None = None,
                   **manifest: Any) -> Run:
     """Write it and read it back. `requests` are added to the standing load; `server` replaces its samples."""
@@ -83,7 +86,8 @@ def synthetic_run(directory: Path, *, seconds: int = SECONDS, classes: dict[str,
     # One second before and one after the measured phase, which must not count.
     load = [row for number in range(seconds + 2) for row in one_second(BEGAN + number)]
     writer.append("requests", load + (requests or []))
-    writer.append("server", [server_second(number) for number in range(seconds + 2)] if server is None else server)
+    samples = [server_second(number) for number in range(seconds + 2)] if server is None else server
+    writer.append("server", samples)
     writer.close()
     writer.amend(verdict=manifest.get("verdict", "complete"))
     return read_run(directory)

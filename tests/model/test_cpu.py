@@ -13,7 +13,7 @@ from amply_capacity.model.cpu import commands_per_second, cpu_us_per_command
 from amply_capacity.run.reader import read_run
 
 
-def test_commands_per_second_and_their_cpu_are_the_changes_of_the_servers_counters(make_run: Callable) -> None:
+def test_commands_per_second_and_their_cpu_are_changes_of_the_servers_counters(make_run: Callable) -> None:
     run = make_run()
     assert commands_per_second(run) == pytest.approx(COMMANDS_PER_SECOND)
     cpu = cpu_us_per_command(run)

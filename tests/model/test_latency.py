@@ -39,7 +39,7 @@ def test_over_time_each_second_has_its_own_quantile(make_run: Callable) -> None:
     assert p50[BEGAN + 5] == 0.1
 
 
-def test_the_table_has_rates_percentiles_and_outcomes_most_frequent_operation_first(make_run: Callable) -> None:
+def test_the_table_has_rates_percentiles_and_outcomes_the_most_frequent_first(make_run: Callable) -> None:
     table = operation_table(make_run())
     assert list(table["operation"]) == ["cached_read", "check"]
     read = table.iloc[0]

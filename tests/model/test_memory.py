@@ -17,7 +17,8 @@ from amply_capacity.run.reader import Run, read_run
 
 
 @pytest.mark.parametrize(("keys", "table"), [
-    (0, 0), (1, 32), (4, 32), (5, 64), (1_000, 8_192), (1_024, 8_192), (1_025, 16_384), (1_000_000, 8_388_608)])
+    (0, 0), (1, 32), (4, 32), (5, 64), (1_000, 8_192), (1_024, 8_192), (1_025, 16_384),
+    (1_000_000, 8_388_608)])
 def test_a_hash_table_is_8_bytes_times_the_next_power_of_two(keys: int, table: int) -> None:
     assert table_bytes(keys) == table
 

@@ -39,7 +39,7 @@ def nothing_left_behind(redis_cluster: clusters.Cluster) -> Iterator[None]:
 
 def _wait_gone(pid: int) -> None:
     deadline = time.monotonic() + 20.0
-    while pid in servers_of_ours():
+    while str(pid) in servers_of_ours():
         assert time.monotonic() < deadline, f"server {pid} still runs"
         time.sleep(0.02)
 

@@ -1,0 +1,150 @@
+"""The notebooks: no logic, no outputs in the repository, and every cell runs on a real recording."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from amply_capacity.errors import AmplyError, BadInput, BadRun
+from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
+from amply_capacity.report import notebooks as module
+from amply_capacity.report.notebooks import execute, notebooks, open_lab, open_session
+from amply_capacity.run.reader import read_run
+
+# With the plan's tests: xdist starts the largest groups first, and these take long.
+pytestmark = pytest.mark.xdist_group("plan")
+
+DEMAND = DATA_DIR / "demand.example.toml"
+NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection"]
+MOST_LINES = 10
+
+
+@pytest.fixture(scope="session")
+def example_run(recorded_run: Path) -> Path:
+    """The recording that ships, else the tests' own."""
+    return EXAMPLE_RUN if (EXAMPLE_RUN / "run.json").exists() else recorded_run
+
+
+def code_cells(path: Path) -> list[Any]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of these code cells."""
+    new = nbformat.v4
+    nbformat.write(new.new_notebook(cells=[new.new_code_cell(cell) for cell in cells]), path)
+    return path
+
+
+def test_the_four_notebooks_are_there_in_order() -> None:
+    assert [path.stem for path in notebooks()][:4] == NAMES
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_notebook_is_committed_without_outputs_and_counts(path: Path) -> None:
+    nbformat.validate(nbformat.read(path, as_version=4))
+    cells = code_cells(path)
+    assert cells
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_cell_only_loads_calls_and_shows(path: Path) -> None:
+    logic = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If,
+             ast.Try, ast.With, ast.IfExp, ast.comprehension)
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= MOST_LINES
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, logic)]
+
+
+def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
+        example_run: Path, tmp_path: Path) -> None:
+    sources = {path: path.read_bytes() for path in notebooks()}
+    executed = execute(notebooks(), tmp_path / "out", example_run, DEMAND)
+    assert executed == [tmp_path / "out" / path.name for path in notebooks()]
+    assert {path: path.read_bytes() for path in notebooks()} == sources, "the sources are never written to"
+    for path in executed:
+        drawn = 0
+        for cell in code_cells(path):
+            assert cell.execution_count is not None
+            assert cell.outputs, f"{path.name}: nothing is shown by {cell.source!r}"
+            assert not [out for out in cell.outputs if out.output_type in {"error", "stream"}], cell.source
+            if "figures." in cell.source and "import" not in cell.source:
+                (output,) = cell.outputs
+                ET.fromstring(output.data["image/svg+xml"])
+                drawn += 1
+        assert drawn >= 1, f"{path.name} has no figure"
+    assert read_run(example_run).name in executed[0].read_text(), "it worked on the run it was given"
+
+
+def test_a_notebook_that_fails_is_named_with_its_own_error_and_leaves_nothing(
+        example_run: Path, tmp_path: Path) -> None:
+    failing = write_notebook(tmp_path / "99_failing.ipynb", "1 + 1", "raise KeyError('no such figure')")
+    with pytest.raises(AmplyError, match=r"99_failing\.ipynb failed.*KeyError.*no such figure"):
+        execute([failing], tmp_path / "out", example_run, DEMAND)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_kernel_that_dies_is_named_too(example_run: Path, tmp_path: Path) -> None:
+    dying = write_notebook(tmp_path / "98_dying.ipynb", "import os; os._exit(3)")
+    with pytest.raises(AmplyError, match=r"98_dying\.ipynb was not executed"):
+        execute([dying], tmp_path / "out", example_run, DEMAND)
+
+
+def test_a_file_that_is_no_notebook_and_a_place_that_is_no_folder_are_bad_input(
+        example_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "97_text.ipynb"
+    file.write_text("no notebook")
+    with pytest.raises(BadInput, match=r"97_text\.ipynb is no notebook"):
+        execute([file], tmp_path / "out", example_run, DEMAND)
+    with pytest.raises(BadInput, match="cannot be written"):
+        execute([file], file, example_run, DEMAND)
+
+
+def test_a_session_opens_the_run_that_the_environment_names(
+        example_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMPLY_RUN", str(example_run))
+    session = open_session()
+    recorded = read_run(example_run)
+    assert session.run.name == recorded.name
+    assert session.demand == DEMAND
+    assert [run["run_id"] for run in session.plan["evidence"]] == [recorded.name]
+    assert session.plan["chosen"]["node_type"] in session._repr_markdown_()
+    assert f"the run is {recorded.verdict}" in session.run_summary._repr_markdown_()
+    for warning in session.plan["evidence"][0]["warnings"]:
+        assert warning in session._repr_markdown_()
+
+
+def test_a_session_takes_the_run_and_demand_given_before_those_of_the_environment(
+        example_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AMPLY_RUN", "no-such-run")
+    with pytest.raises(BadRun, match="no-such-run"):
+        open_session()
+    demand = tmp_path / "mine.toml"
+    demand.write_text(DEMAND.read_text().replace("horizon_months = 24", "horizon_months = 6"))
+    assert len(open_session(example_run, demand).plan["months"]) == 6
+
+
+def test_the_meeting_opens_jupyterlab_on_the_notebooks_with_the_run_chosen(
+        example_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen = tmp_path / "seen.json"
+    fake = tmp_path / "python"
+    fake.write_text(f"""#!/bin/sh
+printf '{{"run": "%s", "words": "%s"}}' "$AMPLY_RUN" "$*" > {seen}
+exit 3
+""")
+    fake.chmod(0o755)
+    monkeypatch.delenv("AMPLY_RUN", raising=False)
+    monkeypatch.setattr(module.sys, "executable", str(fake))
+    assert open_lab(str(example_run)) == 3
+    told = json.loads(seen.read_text())
+    assert told["run"] == os.fspath(example_run.resolve())
+    assert told["words"].startswith("-m jupyterlab --notebook-dir=")
+    assert told["words"].endswith("01_run_review.ipynb")
