@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -26,15 +24,15 @@ from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
 from amply_capacity.load.options import Options
 from amply_capacity.load.prefill import fill
-from amply_capacity.load.recorder import Batch
-from amply_capacity.load.verdict import judge
+from amply_capacity.load.recording import Recording
+from amply_capacity.load.scribe import Begin, Close, Event, Open
+from amply_capacity.load.tally import RawBatch
 from amply_capacity.progress import say
 from amply_capacity.run.schema import SCHEMA_VERSION
-from amply_capacity.run.writer import RunWriter, check_free
+from amply_capacity.run.writer import check_free
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target import guard
 from amply_capacity.target.endpoint import explained
-from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.working_set import WorkingSet
@@ -55,9 +53,6 @@ class Director:
         """What ended the recording before its time."""
         self._own_cluster: clusters.Cluster | None = None
         self._control: Any = None
-        self._greenlets: list[Any] = []
-        self._statistics_began: InfoSample | None = None
-        self._last_info: InfoSample | None = None
         self._began_s: float | None = None
         self._ended_s: float | None = None
 
@@ -85,55 +80,41 @@ class Director:
 
     def begin(self) -> None:
         """The measured phase begins: statistics from here on, one sample of the server a second."""
-        with self._surviving(), explained(self._target.endpoint):
-            if self._target.cluster is not None:
-                self._control.config_resetstat()
-            self._statistics_began = self._last_info = sample(self._control, self._node)
+        self._recording.send(Begin(self.environment.parsed_options.num_users or 0, time.time()))
+        self._recording.settle()  # nothing is sent before the server's statistics have begun
         self._began_s, self._ended_s = time.time(), None
-        self._event("phase", "measured", users=self.environment.parsed_options.num_users)
-        self._greenlets = [gevent.spawn(self._sample_every_second)]
 
     def end(self) -> None:
         """The measured phase has ended (again, where the web page starts it several times)."""
         self._ended_s = time.time()
         self._event("phase", "ended")
 
-    def take(self, batch: Batch) -> None:
-        """Write what a process measured and tell Locust's statistics; a full disk ends the test."""
-        errors = [(detail["use_case"], detail["operation"], event["name"], detail["count"])
-                  for event in batch.events
-                  if event["kind"] == "error" and (detail := json.loads(event["detail"]))]
-        feed(self.environment.stats, batch.requests, errors)
-        with self._surviving():
-            self._writer.append("requests", batch.requests)
-            self._writer.append("accesses", batch.accesses)
-            self._writer.append("events", batch.events)
+    def take(self, batch: RawBatch) -> None:
+        """Hand over what a process measured; Locust's statistics follow when it has been counted."""
+        self._recording.send(batch)
+
+    def settle(self) -> None:
+        """Wait until everything handed over so far stands in Locust's statistics."""
+        self._recording.settle()
 
     def close(self) -> None:
         """Write the last figures and the verdict, tidy the target up, and say where the run is."""
-        for greenlet in self._greenlets:
-            greenlet.kill()
         try:
-            if self._statistics_began is not None:
-                with contextlib.suppress(Exception):  # the server may be gone: the run then lacks them
-                    now = sample(self._control, self._node)
-                    self._writer.append("commands", command_deltas(self._statistics_began, now))
-            with self._surviving():
-                self._writer.close(ended_at=_now_text())
-                verdict, reason = self._verdict()
-                self._writer.amend(verdict=verdict, verdict_reason=reason)
-                say(f"run         {self._writer.directory}  ({verdict}{': ' + reason if reason else ''})")
+            closed = self._recording.close(Close(_now_text(), self._broken_off()))
+            if closed:
+                reason = closed["reason"]
+                say(f"run         {self._run_dir}  ({closed['verdict']}{': ' + reason if reason else ''})")
         finally:
             self._release_target()
 
-    def _verdict(self) -> tuple[str, str]:
+    def _broken_off(self) -> str:
         if self.failure is not None:
-            return "partial", f"it was broken off: {self.failure.what}"
+            return f"it was broken off: {self.failure.what}"
         wanted = self.environment.parsed_options.run_time
         began, ended = self._began_s, self._ended_s or time.time()
         if wanted and began is not None and ended - began < wanted - _EARLY_SECONDS:
-            return "partial", f"it was broken off after {ended - began:.0f} of {wanted} s"
-        return judge(self._writer.directory, self.options.arrivals)
+            return f"it was broken off after {ended - began:.0f} of {wanted} s"
+        return ""
 
     def _take_target(self, working_set: WorkingSet) -> None:
         options = self.options
@@ -176,7 +157,7 @@ class Director:
         options, cluster = self.options, self._target.cluster
         info = self._control.info("everything")
         parsed = self.environment.parsed_options
-        self._writer = RunWriter(self._run_dir, {
+        manifest = {
             "run": self._run_name, "scenario": self.name, "started_at": _now_text(),
             "arrivals": options.arrivals, "rate_per_second": options.rate, "seed": options.seed,
             "locust_users": parsed.num_users, "mix": dict(self._mix()), "population": asdict(shape),
@@ -199,7 +180,11 @@ class Director:
                           "system": platform.system()},
             "versions": {"amply_capacity": __version__, "locust": locust.__version__,
                          "schema": SCHEMA_VERSION},
-        })
+        }
+        self._recording = Recording(
+            Open(self._run_dir, manifest, self._target.endpoint, self._node,
+                 cluster.node_type if cluster else None, cluster is not None),
+            on_console=self._show, on_failure=self._fail)
         for one in filled:
             self._event("phase", f"prefill:{one['name']}", **one)
 
@@ -215,28 +200,11 @@ class Director:
             return int(self.environment.parsed_options.expect_workers)
         return 1
 
-    def _sample_every_second(self) -> None:
-        while True:
-            gevent.sleep(1.0 - time.time() % 1.0)
-            try:
-                now = sample(self._control, self._node)
-            except Exception as error:  # the target is away: the run shows the gap, and why
-                self._event("error", f"INFO failed: {error}")
-                continue
-            if self._last_info is not None:
-                row = server_row(self._last_info, now, self._emulated_node())
-                with self._surviving():
-                    self._writer.append("server", [row])
-            self._last_info = now
-
-    def _emulated_node(self) -> Any:
-        cluster = self._target.cluster
-        return node_type(cluster.node_type) if cluster and cluster.node_type else None
+    def _show(self, answer: dict[str, Any]) -> None:
+        feed(self.environment.stats, answer["console"], answer["errors"])
 
     def _event(self, kind: str, name: str, /, **detail: Any) -> None:
-        with self._surviving():
-            self._writer.append("events", [{"time_s": time.time(), "kind": kind, "name": name,
-                                            "detail": json.dumps(detail)}])
+        self._recording.send(Event(kind, name, detail, time.time()))
 
     def _release_target(self) -> None:
         if self._control is not None:
@@ -249,16 +217,13 @@ class Director:
             clusters.stop(self._own_cluster)
             self._own_cluster = None
 
-    @contextlib.contextmanager
-    def _surviving(self) -> Iterator[None]:
-        try:
-            yield
-        except AmplyError as error:
-            if self.failure is None:
-                self.failure = error
-                say(f"locust: {error}")
-                self.environment.process_exit_code = error.exit_code
-                gevent.spawn(self.environment.runner.quit)
+    def _fail(self, error: AmplyError) -> None:
+        """The recording cannot go on: say it, keep what there is, end the test."""
+        if self.failure is None:
+            self.failure = error
+            say(f"locust: {error}")
+            self.environment.process_exit_code = error.exit_code
+            gevent.spawn(self.environment.runner.quit)
 
 
 def _configuration(control: Any) -> dict[str, str]:

@@ -17,9 +17,9 @@ from typing import Any
 import gevent
 import locust
 import locust.runners
+import locust.stats
 from locust.env import Environment
 from locust.rpc import Message
-from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.load import messages
@@ -94,6 +94,7 @@ def _start_owner(
             _gather_last_reports(environment.runner)
         drain()
         director.end()
+        director.settle()
 
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
         batch = messages.unpack(data)
@@ -102,13 +103,14 @@ def _start_owner(
 
     def quitting(**_: Any) -> None:
         drain()
+        director.settle()
 
     def close(exit_code: int, **_: Any) -> None:
         _only_once(closings)
         drainer.kill()
         drain()
         if parsed.csv_prefix:
-            gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.1)  # Locust's --csv is written on a beat of its own
+            _write_csv_once_more()
         director.close()
         if director.failure is not None and exit_code != director.failure.exit_code:
             sys.exit(director.failure.exit_code)  # it failed after Locust had made up its mind
@@ -172,6 +174,15 @@ def _gather_last_reports(master: Any) -> None:
     deadline = time.monotonic() + _LAST_REPORTS_SECONDS
     while any(worker.state in at_work for worker in master.clients.all) and time.monotonic() < deadline:
         gevent.sleep(0.05)
+
+
+def _write_csv_once_more() -> None:
+    """Let Locust's --csv, written on a beat of its own, have the last figures, and no beat after that one.
+
+    A later one would find its files closed.
+    """
+    beat_seconds, locust.stats.CSV_STATS_INTERVAL_SEC = locust.stats.CSV_STATS_INTERVAL_SEC, 3600.0
+    gevent.sleep(beat_seconds + 0.1)
 
 
 def _only_once(calls: list[int]) -> None:

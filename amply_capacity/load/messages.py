@@ -7,12 +7,9 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.options import read_options
-from amply_capacity.load.recorder import Batch
+from amply_capacity.load.tally import RawBatch
 from amply_capacity.target.guard import resolve
 from amply_capacity.traffic.population import PopulationShape
 
@@ -43,30 +40,20 @@ def campaign_of_worker(environment: Environment) -> Campaign:
     )
 
 
-def pack(batch: Batch, data: dict[str, Any]) -> None:
+def pack(batch: RawBatch, data: dict[str, Any]) -> None:
     """Add a batch to the data of Locust's report to the master."""
-    data[_KEY] = {"requests": _to_bytes(batch.requests), "accesses": _to_bytes(pd.DataFrame(batch.accesses)),
-                  "events": batch.events}
+    data[_KEY] = asdict(batch)
 
 
-def unpack(data: dict[str, Any]) -> Batch | None:
+def unpack(data: dict[str, Any]) -> RawBatch | None:
     """The batch in a worker's report; None where there is none."""
     packed = data.get(_KEY)
     if packed is None:
         return None
-    accesses: list[dict[str, Any]] = _from_bytes(packed["accesses"]).to_dict("records")  # type: ignore[assignment]
-    return Batch(_from_bytes(packed["requests"]), accesses, packed["events"])
-
-
-def _to_bytes(frame: pd.DataFrame) -> bytes:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())
-
-
-def _from_bytes(packed: bytes) -> pd.DataFrame:
-    with pa.ipc.open_stream(packed) as stream:
-        frame: pd.DataFrame = stream.read_all().to_pandas()
-    return frame
+    return RawBatch(
+        labels=[tuple(label) for label in packed["labels"]],
+        seconds=[(second, samples) for second, samples in packed["seconds"]],
+        accesses=[tuple(access) for access in packed["accesses"]],
+        errors=[tuple(error) for error in packed["errors"]],
+        events=packed["events"],
+    )

@@ -12,7 +12,6 @@ from amply_capacity.traffic.operation import Command, Compute, Operation, Pipeli
 
 __all__ = ["Player"]
 
-FAILURES = ("error", "timeout", "disconnected", "unreachable")
 
 
 class _Labels:
@@ -45,7 +44,7 @@ class Player:
         self._labels: dict[str, _Labels] = {}
 
     def play(self, use_case: str, name: str, operation: Operation, intended: float | None = None) -> str:
-        """Drive the operation to its end; its outcome, or one of `FAILURES`. No fault of the server raises.
+        """Drive the operation to its end; its outcome, or a failed one. No fault of the server raises.
 
         `intended` is the start that the schedule asked for, on `time.perf_counter`; None in a closed loop,
         where the operation is meant to start now. Compute waits of the application are left out of all

@@ -8,10 +8,10 @@ from amply_capacity.model.latency import latency_by_use_case
 from amply_capacity.model.memory import footprint
 from amply_capacity.model.network import operation_costs
 from amply_capacity.run.reader import Run
+from amply_capacity.run.schema import FAILED_OUTCOMES
 
 __all__ = ["digest", "hit_rate"]
 
-_FAILURES = ("error", "timeout", "disconnected", "unreachable")
 
 
 def digest(run: Run) -> Evidence:
@@ -58,7 +58,7 @@ def _warnings(run: Run) -> tuple[str, ...]:
         found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")
     requests = run.requests
     own = (requests["command"] == "") & (requests["clock"] == "service")
-    failed = requests.loc[own & requests["outcome"].isin(_FAILURES), "count"].sum()
+    failed = requests.loc[own & requests["outcome"].isin(FAILED_OUTCOMES), "count"].sum()
     if failed:
         found.append(f"{int(failed):,} operations failed")
     return tuple(found)

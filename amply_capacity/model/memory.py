@@ -21,7 +21,7 @@ _POINTER_BYTES = 8
 _SMALLEST_TABLE = 4
 # Two readings of used_memory differ by what clients, query buffers and lazily freed blocks did meanwhile.
 _READING_ERROR_BYTES = 25_000
-# Redis 7 keeps a latency histogram per command from its first call on (latencystats): 24.7 kB each on 64 bits.
+# Redis 7 keeps a latency histogram per command from its first call on (latencystats): 24.7 kB each.
 # Whether the class' own commands were called before is not recorded, so they widen the interval downwards.
 _HISTOGRAM_BYTES = 24_800
 _COMMANDS_OF = {"sessions": 1, "user_sessions": 1, "counters": 2, "cached": 1, "results": 1}

@@ -20,8 +20,8 @@ Indices = NDArray[np.intp]
 class Path:
     """`types[w, m]` is the type of world w in month m + 1, an index into the candidates from cheap to dear.
 
-    `unserved[w, m]` says that nothing offered was enough; the world then stands at the dearest type, though what
-    it would really pay (for several shards) is not known.
+    `unserved[w, m]` says that nothing offered was enough; the world then stands at the dearest type, though
+    what it would really pay (for several shards) is not known.
     """
 
     types: Indices
@@ -115,7 +115,8 @@ def projection(taken: Path, node_types: Sequence[str], usd_per_month: Sequence[f
     bills: list[float | None] = [*usd_per_month, None]
     nothing = taken.unserved.mean(axis=0)
     return tuple(
-        Month(name, node_types[min(mid[m], dearest)], bills[low[m]], bills[mid[m]], bills[high[m]], float(nothing[m]))
+        Month(name, node_types[min(mid[m], dearest)], bills[low[m]], bills[mid[m]], bills[high[m]],
+              float(nothing[m]))
         for m, name in enumerate(months)
     )
 

@@ -162,7 +162,8 @@ def _memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Dema
     return items
 
 
-def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Workload, worlds: Worlds) -> Floats:
+def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Workload,
+                 worlds: Worlds) -> Floats:
     """Bytes of one user's index: as measured with the run's ids in it, more or less for a world's."""
     members = figures.footprint.index_members
     if members is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,11 +15,13 @@ import pandas as pd
 from amply_capacity.errors import BadRun
 from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
-from amply_capacity.run.writer import finish
+from amply_capacity.run.writer import finish, is_being_written
 
 __all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
 
 _NEEDED = ("run", "verdict", "scenario", "started_at")
+
+_WRITER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,16 @@ def read_run(directory: Path | str) -> Run:
 def recover(directory: Path | str) -> Run:
     """Finish a run that was cut off, from its parts, as `partial`; a whole run is returned as it is.
 
-    Raises BadRun when there is nothing to recover from.
+    Raises BadRun when there is nothing to recover from, or when it is still being recorded: a recording
+    process whose generator has been killed is given some seconds to finish the run itself.
     """
     path = _locate(directory)
+    deadline = time.monotonic() + _WRITER_SECONDS
+    while is_being_written(path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if is_being_written(path):
+        raise BadRun("the run is still being recorded", got=f"{path}",
+                     do="end its load test, or wait for its end")
     manifest = _manifest(path)
     if (path / "parts").is_dir():
         finish(path, {**manifest, "verdict": "partial"})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
+__all__ = ["FAILED_OUTCOMES", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
 
 SCHEMA_VERSION = 1
+FAILED_OUTCOMES = ("error", "timeout", "disconnected", "unreachable")
 VERDICTS = {
     "complete": "recorded from start to end, the generator kept up",
     "partial": "the recording ended early: what is there is whole, but short",

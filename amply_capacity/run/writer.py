@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from amply_capacity.disk import on_disk, replacing
 from amply_capacity.errors import BadInput
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
 
-__all__ = ["RunWriter", "arrow_schema", "check_free", "finish", "write_manifest"]
+__all__ = ["RunWriter", "arrow_schema", "check_free", "finish", "is_being_written", "write_manifest"]
 
 _MANIFEST = "run.json"
 _WHEN_FULL = "free space and `amply-capacity runs recover` what was recorded"
@@ -55,6 +56,7 @@ class RunWriter:
         with on_disk(directory):
             try:
                 (directory / "parts").mkdir(parents=True, exist_ok=True)
+                self._lock = _lock(directory)
                 write_manifest(directory, self.manifest)
             except OSError:
                 shutil.rmtree(directory / "parts" if existed else directory, ignore_errors=True)
@@ -77,12 +79,24 @@ class RunWriter:
         """End the recording: add `facts` (verdict, generator, …) to the manifest, write the Parquet files."""
         self.manifest.update(facts)
         finish(self.directory, self.manifest)
+        os.close(self._lock)
 
     def amend(self, **facts: Any) -> None:
         """Add facts to the manifest of a run that has been closed."""
         manifest = json.loads((self.directory / _MANIFEST).read_text())
         with on_disk(self.directory):
             write_manifest(self.directory, {**manifest, **facts})
+
+
+def is_being_written(directory: Path) -> bool:
+    """Whether another process still writes the run; its lock falls with the process, however it ends."""
+    try:
+        os.close(_lock(directory))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def finish(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -106,6 +120,17 @@ def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Write `run.json` in one step: a reader sees the old one or the new one, whole. Raises OSError."""
     with replacing(directory / _MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def _lock(directory: Path) -> int:
+    """Hold the run as its writer, by this descriptor. Raises OSError where another process does."""
+    descriptor = os.open(directory / "parts" / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _grow(path: Path, head: bytes, messages: list[bytes]) -> None:

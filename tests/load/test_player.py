@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from batches import tables
 
 from amply_capacity.load.client import Connection, ReplyError
 from amply_capacity.load.player import Player
@@ -46,7 +47,7 @@ def _play(player: Player, operation: Operation, intended: float | None = None) -
 
 
 def _rows(player: Player) -> pd.DataFrame:
-    return player._recorder.drain().requests
+    return tables(player._recorder.drain()).requests
 
 
 def _serve(answer: bytes) -> tuple[socket.socket, int]:
@@ -121,7 +122,7 @@ def test_an_error_reply_is_an_outcome_and_the_connection_goes_on(player: Player,
     redis_client.lpush("k", "1")
     assert _play(player, _steps(("GET", "k"), ("SET", "never", "1"))) == "error"
     assert not redis_client.exists("never")
-    batch = player._recorder.drain()
+    batch = tables(player._recorder.drain())
     assert batch.events[0]["name"].startswith("WRONGTYPE")
     assert set(batch.requests["outcome"]) == {"error"}
     assert not player.connection.is_closed
@@ -142,7 +143,7 @@ def test_a_value_that_the_application_cannot_read_is_an_error_and_no_traceback(p
         return "ok"
 
     assert _play(player, operation()) == "error"
-    assert player._recorder.drain().events[0]["name"].startswith("unreadable value")
+    assert tables(player._recorder.drain()).events[0]["name"].startswith("unreadable value")
 
 
 def test_nothing_there_is_unreachable_and_counts_as_one_operation() -> None:
@@ -157,7 +158,7 @@ def test_a_wrong_password_is_unreachable_with_the_servers_words() -> None:
     with clusters.throw_away(with_password=True) as cluster:
         player = Player(Connection(Endpoint(cluster.host, cluster.port, password="wrong")), Recorder())
         assert _play(player, _steps(("GET", "k"))) == "unreachable"
-        assert "WRONGPASS" in player._recorder.drain().events[0]["name"]
+        assert "WRONGPASS" in tables(player._recorder.drain()).events[0]["name"]
         right = Player(Connection(cluster.endpoint), Recorder())
         assert _play(right, _steps(("GET", "k"))) == "ok"
         right.connection.close()
@@ -242,19 +243,19 @@ def test_an_access_is_traced_with_what_it_read_or_wrote(
     redis_client.set("text", "né")
     redis_client.sadd("set", "ab", "cd")
     _play(player, _steps(command))
-    (access,) = player._recorder.drain().accesses
+    (access,) = tables(player._recorder.drain()).accesses
     assert (access["op"], access["value_bytes"], access["ttl_s"]) == (op, value_bytes, ttl_s)
 
 
 def test_commands_without_a_key_of_the_keyspace_are_not_traced(player: Player) -> None:
     _play(player, _steps(("PUBLISH", "channel", "x"), ("TTL", "k"), ("DEL", "a", "b")))
-    assert [access["op"] for access in player._recorder.drain().accesses] == ["del", "del"]
+    assert [access["op"] for access in tables(player._recorder.drain()).accesses] == ["del", "del"]
 
 
 def test_only_keys_below_the_sampling_bound_are_traced(player: Player) -> None:
     player._recorder.access_below = 0
     _play(player, _steps(("GET", "k")))
-    assert player._recorder.drain().accesses == []
+    assert tables(player._recorder.drain()).accesses == []
 
 
 def test_playing_does_not_need_the_cluster_to_be_ours(plain_redis: Callable[..., int]) -> None:

@@ -6,6 +6,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 import pytest
+from batches import tables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,10 +38,10 @@ def test_a_time_belongs_to_the_second_of_its_reply() -> None:
     recorder, offset = _recorder()
     label = recorder.label("cache", "cached_read", "", "hit", "service")
     first = recorder.second_ends  # a whole Unix second, on the recorder's clock
-    for now in (first - 0.001, first, first + 0.5, first + 0.999, first + 7.25):
+    for now in (first - 0.001, first, first + 0.5, first + 0.999, first + 7.75):
         _at(recorder, now, label, 10)
     second = round(first + offset)
-    counts = recorder.drain().requests.groupby("second")["count"].sum().to_dict()
+    counts = tables(recorder.drain()).requests.groupby("second")["count"].sum().to_dict()
     assert counts == {second - 1: 1, second: 3, second + 7: 1}
 
 
@@ -70,10 +71,10 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
         _at(recorder, now, recorder.label("sessions", operation, "", "ok", clock), time_us)
         expected[operation, clock] = expected.get((operation, clock), 0) + 1
         if number % every == 0:
-            drained.append(recorder.drain().requests)
-    requests = pd.concat([*drained, recorder.drain().requests])
+            drained.append(tables(recorder.drain()).requests)
+    requests = pd.concat([*drained, tables(recorder.drain()).requests])
     assert requests.groupby(["operation", "clock"])["count"].sum().to_dict() == expected
-    assert recorder.drain().requests.empty
+    assert tables(recorder.drain()).requests.empty
 
 
 def test_labels_of_different_kinds_do_not_mix() -> None:
@@ -83,7 +84,7 @@ def test_labels_of_different_kinds_do_not_mix() -> None:
     assert recorder.label("cache", "cached_read", "GET", "ok", "service") == first
     _at(recorder, 1000.0, first, 2**32 - 1)
     _at(recorder, 1000.0, second, 0)
-    rows = recorder.drain().requests.set_index("outcome")
+    rows = tables(recorder.drain()).requests.set_index("outcome")
     assert rows["bucket_us"].to_dict() == {"ok": 2**32 - 1, "error": 0}
 
 
@@ -109,7 +110,7 @@ def test_too_many_accesses_halve_the_sampling_rate() -> None:
     assert recorder.access_below == 1 << 32
     recorder.access(1000.0, "get", "session:100", 1, None)
     assert recorder.access_below == 1 << 31
-    rates = [row["sampling_rate"] for row in recorder.drain().accesses]
+    rates = [row["sampling_rate"] for row in tables(recorder.drain()).accesses]
     assert rates == [1.0] * 100 + [0.5]
 
 
@@ -124,7 +125,7 @@ def test_the_trace_stays_near_its_bound_whatever_the_traffic() -> None:
             if crc32(key.encode()) < recorder.access_below:
                 recorder.access(now + second + number / 5000, "get", key, 1, None)
         recorder.roll(now + second + 1)
-        kept.append(len(recorder.drain().accesses))
+        kept.append(len(tables(recorder.drain()).accesses))
     assert recorder.access_below < 1 << 32
     assert max(kept[1:]) <= 200
     assert min(kept) > 0
@@ -152,7 +153,7 @@ def test_a_new_second_counts_its_accesses_anew() -> None:
 def test_an_access_says_its_key_by_hash_and_class_only(key: str, kind: str) -> None:
     recorder, offset = _recorder()
     recorder.access(1000.25, "setex", key, 12, 300.0)
-    (row,) = recorder.drain().accesses
+    (row,) = tables(recorder.drain()).accesses
     assert row["key_class"] == kind
     assert row["key_hash"] >> 32 == crc32(key.encode())
     assert (row["key_bytes"], row["value_bytes"], row["ttl_s"]) == (len(key), 12, 300.0)
@@ -166,7 +167,7 @@ def test_keys_of_equal_crc_still_differ_in_their_hash() -> None:
     keys = [f"session:ses_{number:024x}" for number in rng.integers(0, 2**62, 2000)]
     for key in keys:
         recorder.access(1000.0, "get", key, None, None)
-    assert len({row["key_hash"] for row in recorder.drain().accesses}) == len(set(keys))
+    assert len({row["key_hash"] for row in tables(recorder.drain()).accesses}) == len(set(keys))
 
 
 def test_equal_errors_become_one_event_with_their_count() -> None:
@@ -174,9 +175,9 @@ def test_equal_errors_become_one_event_with_their_count() -> None:
     for _ in range(3):
         recorder.error("cache", "cached_read", "OOM " + "x" * 500)
     recorder.error("cache", "cached_read", "WRONGTYPE")
-    events = {event["name"]: json.loads(event["detail"]) for event in recorder.drain().events}
+    events = {event["name"]: json.loads(event["detail"]) for event in tables(recorder.drain()).events}
     assert events["WRONGTYPE"]["count"] == 1
     (long,) = (name for name in events if name.startswith("OOM"))
     assert len(long) == 160
     assert events[long] == {"use_case": "cache", "operation": "cached_read", "count": 3}
-    assert recorder.drain().events == []
+    assert tables(recorder.drain()).events == []

@@ -74,6 +74,12 @@ def loading(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
+def _children(pid: int, named: str) -> list[int]:
+    """The pids of a process' children whose command line holds that name."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if named in Path(f"/proc/{child}/cmdline").read_text()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_readable_partial_and_leaves_no_server(
     number: signal.Signals, loading: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
@@ -94,16 +100,22 @@ def test_an_interrupted_run_is_readable_partial_and_leaves_no_server(
     assert cluster_directories() == directories
 
 
+@pytest.mark.parametrize("dies", ["the generator", "the generator and its recording process"])
 def test_a_killed_run_is_recovered_to_within_two_seconds_and_its_server_is_swept(
-    loading: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+    dies: str, loading: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     servers, directories = servers_of_ours(), cluster_directories()
     process = loading(seconds=4)
+    scribes = _children(process.pid, "amply_capacity.load.scribe")
+    assert len(scribes) == 1
     process.kill()
+    if dies != "the generator":
+        os.kill(scribes[0], signal.SIGKILL)
     process.wait()
     killed_s = time.time()
-    with pytest.raises(BadRun, match="runs recover"):
-        read_run(tmp_path / "run")
+    if dies != "the generator":
+        with pytest.raises(BadRun, match="runs recover"):
+            read_run(tmp_path / "run")
     run = recover(tmp_path / "run")
     assert run.verdict == "partial"
     assert (

@@ -54,4 +54,4 @@ def test_where_nothing_fits_the_month_says_in_how_many_worlds() -> None:
     enough[:, :3] = False
     (month,) = projection(path(list(enough), 0), ["small", "big"], [10.0, 20.0], ["2026-12"])
     assert month.nothing_fits == 0.3
-    assert (month.usd_low, month.usd_mid, month.usd_high) == (10.0, 10.0, None), "nobody knows what more shards cost"
+    assert (month.usd_low, month.usd_mid, month.usd_high) == (10.0, 10.0, None)  # more shards: nobody knows

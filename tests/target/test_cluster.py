@@ -231,6 +231,16 @@ def test_a_killed_owner_takes_its_cluster_along_but_not_one_that_stays(stays: st
         assert not (CLUSTERS_DIR / "orphan").exists()
 
 
+def test_a_server_that_died_is_swept_though_its_owner_lives() -> None:
+    cluster = clusters.start("died")
+    os.kill(cluster.pid, signal.SIGKILL)
+    os.waitpid(cluster.pid, 0)
+    with pytest.raises(UnknownName):
+        clusters.find_cluster("died")
+    clusters.sweep()
+    assert not cluster.directory.exists()
+
+
 def test_what_a_starter_left_that_was_killed_half_way_is_swept() -> None:
     half = clusters.Cluster(
         "half", "127.0.0.1", 1, 0, "", "single", None, 0, 25.0, "redis", "7", "libc", 2**22 + 1
