@@ -25,11 +25,10 @@ from amply_capacity.load.console import feed
 from amply_capacity.load.options import Options
 from amply_capacity.load.prefill import fill
 from amply_capacity.load.recording import Recording
-from amply_capacity.load.scribe import Begin, Close, Event, Open
-from amply_capacity.load.tally import RawBatch
+from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch
 from amply_capacity.progress import say
+from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION
-from amply_capacity.run.writer import check_free
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target import guard
 from amply_capacity.target.endpoint import explained

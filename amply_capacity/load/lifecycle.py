@@ -107,7 +107,6 @@ def _start_owner(
 
     def close(exit_code: int, **_: Any) -> None:
         _only_once(closings)
-        drainer.kill()
         drain()
         if parsed.csv_prefix:
             _write_csv_once_more()
@@ -121,7 +120,7 @@ def _start_owner(
     events.worker_report.add_listener(report)
     events.quitting.add_listener(quitting)  # Locust decides on its exit code after this
     events.quit.add_listener(close)
-    drainer = gevent.spawn(_drain_every_second, campaign, drain)
+    gevent.spawn(_drain_every_second, campaign, drain, closings)
     _quit_on_interrupt(environment)
 
 
@@ -207,11 +206,14 @@ def _apply_mix(environment: Environment, options: Options) -> None:
             user_class.tasks = [task for task, weight in weighted for _ in range(weight)]
 
 
-def _drain_every_second(campaign: Campaign, drain: Callable[[], None]) -> None:
+def _drain_every_second(campaign: Campaign, drain: Callable[[], None], closings: list[int]) -> None:
+    """Until the run is being closed. Never killed: a batch on its way out would be lost, or cut in half."""
     watcher = gevent.spawn(_watch_generator, campaign.recorder)
     try:
         while True:
             gevent.sleep(1.0)
+            if closings:
+                return
             drain()
     finally:
         watcher.kill()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.options import read_options
-from amply_capacity.load.tally import RawBatch
+from amply_capacity.load.wire import RawBatch
 from amply_capacity.target.guard import resolve
 from amply_capacity.traffic.population import PopulationShape
 

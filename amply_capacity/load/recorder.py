@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from amply_capacity.load.tally import TIME_BITS, TIME_MASK, Access, Label, RawBatch
+from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Access, Label, RawBatch
 
 __all__ = ["ACCESS_OPS", "CLOCKS", "Recorder", "to_us"]
 

@@ -13,7 +13,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.scribe import Close, Open, Sync, write_message
+from amply_capacity.load.wire import Close, Open, Sync, write_message
 
 __all__ = ["Recording"]
 

@@ -8,89 +8,22 @@ generator has been killed: the run is finished with what has arrived.
 from __future__ import annotations
 
 import json
-import pickle
-import struct
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from amply_capacity.catalog.nodes import NodeType, node_type
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.tally import RawBatch, access_rows, console_rows, error_events, histogram_rows
+from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows
 from amply_capacity.load.verdict import judge
+from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, read_message
 from amply_capacity.run.writer import RunWriter
-from amply_capacity.target.endpoint import Endpoint, connect
+from amply_capacity.target.endpoint import connect
 from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
 
-__all__ = ["Begin", "Close", "Event", "Open", "Sync", "read_message", "write_message"]
-
-_LENGTH = struct.Struct("<Q")
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """The first message: where to write, what is known, and which server to sample."""
-
-    directory: Path
-    manifest: dict[str, Any]
-    endpoint: Endpoint
-    node: str
-    emulated_node_type: str | None
-    is_ours: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The measured phase begins."""
-
-    users: int
-    time_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One row of the events."""
-
-    kind: str
-    name: str
-    detail: dict[str, Any]
-    time_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """Answered once everything sent before has been counted."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The last message. A reason means that the run was broken off."""
-
-    ended_at: str
-    broken_off: str = ""
-
-
-def write_message(pipe: IO[bytes], message: Any) -> None:
-    """Send one message. Raises OSError when the other end is gone."""
-    packed = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.write(_LENGTH.pack(len(packed)) + packed)
-    pipe.flush()
-
-
-def read_message(pipe: IO[bytes]) -> Any | None:
-    """The next message; None at the end, also where it comes in the middle of one."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    packed = pipe.read(_LENGTH.unpack(head)[0])
-    return pickle.loads(packed) if len(packed) == _LENGTH.unpack(head)[0] else None  # our own parent wrote it
-
+__all__ = ["main"]
 
 class _Sampler(threading.Thread):
     """Samples INFO at every whole second, on a connection of its own."""
@@ -224,7 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # The classes that come through the pipe live in the importable module, not in this one's `__main__`.
-    from amply_capacity.load import scribe as module
-
-    raise SystemExit(module.main())
+    raise SystemExit(main())

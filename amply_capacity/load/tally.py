@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, cast
 from zlib import crc32
@@ -11,39 +10,11 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Label, RawBatch
 from amply_capacity.run.histogram import bucket_upper_us
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
-__all__ = [
-    "TIME_BITS", "TIME_MASK", "Access", "Label", "RawBatch", "access_rows", "console_rows", "error_events",
-    "histogram_rows",
-]
-
-TIME_BITS = 32
-TIME_MASK = (1 << TIME_BITS) - 1
-
-Label = tuple[str, str, str, str, str]
-"""use case, operation, command (empty for the operation itself), outcome, clock"""
-
-Access = tuple[float, str, str, int | None, float | None, int]
-"""Unix time, operation, key, value bytes, TTL in seconds, and the CRC-32 below which keys were kept."""
-
-
-@dataclass(slots=True)
-class RawBatch:
-    """What a generator process measured since the last batch, in the form that costs it least.
-
-    A sample is `label number << 32 | microseconds`, 64-bit little-endian; `seconds` holds those of each Unix
-    second.
-    """
-
-    labels: list[Label]
-    seconds: list[tuple[int, bytes]]
-    accesses: list[Access] = field(default_factory=list)
-    errors: list[tuple[str, str, str, int]] = field(default_factory=list)
-    """Use case, operation, the error's first words, how often."""
-    events: list[dict[str, Any]] = field(default_factory=list)
-
+__all__ = ["access_rows", "console_rows", "error_events", "histogram_rows"]
 
 def histogram_rows(batch: RawBatch) -> pd.DataFrame:
     """Rows of `requests.parquet`."""

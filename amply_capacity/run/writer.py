@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from amply_capacity.disk import on_disk, replacing
-from amply_capacity.errors import BadInput
+from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
 
-__all__ = ["RunWriter", "arrow_schema", "check_free", "finish", "is_being_written", "write_manifest"]
+__all__ = ["RunWriter", "arrow_schema", "finish", "is_being_written", "write_manifest"]
 
 _MANIFEST = "run.json"
 _WHEN_FULL = "free space and `amply-capacity runs recover` what was recorded"
@@ -30,14 +30,6 @@ _WHEN_FULL = "free space and `amply-capacity runs recover` what was recorded"
 def arrow_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table."""
     return pa.schema([pa.field(column.name, pa.type_for_alias(column.type)) for column in TABLES[table]])
-
-
-def check_free(directory: Path) -> None:
-    """Raise BadInput unless a run can be written there: an empty directory, or none yet."""
-    if directory.exists() and not directory.is_dir():
-        raise BadInput("the run's folder is a file", got=f"{directory}", do="name a folder with --run-dir")
-    if directory.exists() and any(directory.iterdir()):
-        raise BadInput("the run's folder is not empty", got=f"{directory}", do="name a new one by --run-dir")
 
 
 class RunWriter:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from amply_capacity.load.tally import RawBatch, access_rows, error_events, histogram_rows
+from amply_capacity.load.tally import access_rows, error_events, histogram_rows
+from amply_capacity.load.wire import RawBatch
 
 
 @dataclass
