@@ -113,7 +113,7 @@ def read_options(parsed: Namespace) -> Options:
             faults.append(f"--maxmemory: {error}")
     if faults:
         raise BadInput("the scenario's options cannot be used", got="; ".join(faults),
-                       do="correct them; `locust -f loadtests/mixed.py --help` explains each")
+                       do="correct them; the README explains each")
     return Options(
         target=parsed.amply_target, demand=Path(parsed.amply_demand), seed=parsed.amply_seed,
         run_dir=Path(parsed.amply_run_dir) if parsed.amply_run_dir else None, arrivals=parsed.amply_arrivals,

@@ -21,10 +21,6 @@ _POINTER_BYTES = 8
 _SMALLEST_TABLE = 4
 # Two readings of used_memory differ by what clients, query buffers and lazily freed blocks did meanwhile.
 _READING_ERROR_BYTES = 25_000
-# Redis 7 keeps a latency histogram per command from its first call on (latencystats): 24.7 kB each.
-# Whether the class' own commands were called before is not recorded, so they widen the interval downwards.
-_HISTOGRAM_BYTES = 24_800
-_COMMANDS_OF = {"sessions": 1, "user_sessions": 1, "counters": 2, "cached": 1, "results": 1}
 # The least that a key takes: dictEntry 24, object 16, its name 16 (Redis 7.0 on 64 bits).
 _LEAST_KEY_BYTES = 56.0
 
@@ -79,9 +75,8 @@ def _key_bytes(classes: Mapping[str, Mapping[str, Any]], name: str) -> Interval 
     if spent <= 0:
         return None  # the keys written are fewer than the readings can tell
     mid = spent / keys
-    too_much = (_READING_ERROR_BYTES + _COMMANDS_OF[name] * _HISTOGRAM_BYTES) / keys
-    low = min(max(mid - too_much, _LEAST_KEY_BYTES), mid)
-    return Interval(low, mid, mid + _READING_ERROR_BYTES / keys)
+    error = _READING_ERROR_BYTES / keys
+    return Interval(min(max(mid - error, _LEAST_KEY_BYTES), mid), mid, mid + error)
 
 
 def _index_members(run: Run) -> float | None:

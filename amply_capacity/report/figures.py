@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import node_type
-from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture
+from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.report.money import usd
 from amply_capacity.report.run_figures import latency, server_cpu, throughput
 
@@ -174,10 +174,10 @@ def replica_balance(plan: Plan) -> Picture:
         axes.annotate(f"costs {usd(price)}", (price, 0), xytext=(6, -28), textcoords="offset points",
                       color=WARN, fontsize=9.5)
         axes.set_xscale("log")
+        plain_logarithm(axes.xaxis)
         axes.set_ylim(-1, 1.3)
         axes.set_yticks([])
         axes.set_xlabel("USD a month, logarithmic")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
         return picture(figure, claim,
                        "dot: median, bar: 5–95 % of parameter worlds (failure rate, recovery, costs)")
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "CALM", "GOOD", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture"]
+__all__ = ["ACCENT", "CALM", "GOOD", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture", "plain_logarithm"]
 
 INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
 # Okabe and Ito's colours that differ in lightness too: they survive colour blindness and a grey print.
@@ -74,6 +75,15 @@ def picture(figure: Figure, claim: str, note: str = "") -> Picture:
                   f'aria-label="{_escape(claim)}"')
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', lambda found: found[1] + attributes, svg, count=1)
     return Picture(svg, claim)
+
+
+def plain_logarithm(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 of each decade, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}")
 
 
 def _escape(text: str) -> str:

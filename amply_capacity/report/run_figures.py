@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amply_capacity.model.latency import latency_over_time
-from amply_capacity.report.look import ACCENT, PALETTE, WARN, Picture, canvas, picture
+from amply_capacity.report.look import ACCENT, PALETTE, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.run.reader import Run
 
 __all__ = ["latency", "server_cpu", "throughput"]
@@ -54,7 +54,7 @@ def latency(run: Run) -> Picture:
         axes.plot(p99.index - first, p99, color=WARN, linewidth=2.0, label="p99")
         axes.plot(p50.index - first, p50, color=ACCENT, linewidth=2.4, label="median")
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        plain_logarithm(axes.yaxis)
         axes.set_xlim(0, last - first)
         axes.set_xlabel(_SECOND)
         axes.set_ylabel(f"{clock} time, ms")

@@ -53,15 +53,6 @@ def test_more_keys_make_the_bytes_of_a_key_surer(make_run: Callable) -> None:
     assert many.high - many.mid == pytest.approx(25_000 / 20_000)
 
 
-def test_the_interval_holds_the_truth_although_redis_allots_histograms_while_few_keys_are_written(
-        make_run: Callable) -> None:
-    # 37 counters of 128 bytes, and 2 latency histograms, of INCR and EXPIRE, that came with their first call.
-    counters = prefill(37, bytes_of_keys=37 * 128 + 2 * 24_760, before=2_326, volatile_before=2_026)
-    found = footprint(make_run(classes={"counters": counters})).counter_bytes
-    assert found is not None
-    assert found.low <= 128.0 < found.mid < found.high
-
-
 def test_a_class_that_was_not_written_or_not_to_be_told_is_absent(make_run: Callable) -> None:
     measured = footprint(make_run(classes={
         "sessions": prefill(0, bytes_of_keys=0),
