@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from amply_capacity.report import figures
 from amply_capacity.report.document import Document, month_text
 from amply_capacity.report.money import usd
+from amply_capacity.report.numbers import assumed
 
 __all__ = ["render_html"]
 
@@ -26,7 +25,7 @@ def render_html(document: Document) -> str:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
-                            "assumed": _assumed, "signed": _signed, "breakeven": _break_even, "item": _item}
+                            "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item}
     plan = document.content["plan"]
     drawn = {
         "headroom": figures.headroom(plan), "memory_bill": figures.memory_bill(plan),
@@ -57,14 +56,6 @@ def _constraint(name: str) -> str:
 
 def _item(name: str) -> str:
     return _ITEMS.get(name, name)
-
-
-def _assumed(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return f"{value['mid']:,g} ({value['low']:,g} – {value['high']:,g})"
-    return f"{value:,g}" if isinstance(value, int | float) else str(value)
 
 
 def _signed(value: float) -> str:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "CALM", "GOOD", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture", "plain_logarithm"]
+__all__ = [
+    "ACCENT", "CALM", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture", "plain_logarithm",
+]
 
 INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
 # Okabe and Ito's colours that differ in lightness too: they survive colour blindness and a grey print.
-ACCENT, CALM, GOOD, WARN = "#0072b2", "#9ecae9", "#009e73", "#d55e00"
+ACCENT, CALM, WARN = "#0072b2", "#9ecae9", "#d55e00"
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f", "#b8a900", "#3d3d8f")
 
 _CLAIM_CHARACTERS_PER_INCH, _NOTE_CHARACTERS_PER_INCH = 9.5, 13.5

@@ -14,6 +14,7 @@ from amply_capacity.model.latency import operation_table
 from amply_capacity.model.memory import footprint as footprint_of
 from amply_capacity.plan.cost import spec_table
 from amply_capacity.report.figures import CONSTRAINTS
+from amply_capacity.report.numbers import assumed, plain
 from amply_capacity.run.reader import Run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def server(run: Run) -> Styler:
     frame = rows[metrics].agg(["min", "median", "max"]).T
     emulated = run.manifest["emulated"]
     frame.insert(0, "metric", [f"{name} (emulated)" if name in emulated else name for name in metrics])
-    return _shown(frame, dict.fromkeys(("min", "median", "max"), _number))
+    return _shown(frame, dict.fromkeys(("min", "median", "max"), plain))
 
 
 def footprint(run: Run) -> Styler:
@@ -73,7 +74,7 @@ def headroom(plan: Plan) -> Styler:
         "needed, median": rows["needed_mid"], "5 %": rows["needed_low"], "95 %": rows["needed_high"],
         "available": rows["available"], "that is": rows["available_is"], "left": rows["headroom_percent"],
     })
-    numbers = dict.fromkeys(("needed, median", "5 %", "95 %", "available"), "{:,.4g}")
+    numbers = dict.fromkeys(("needed, median", "5 %", "95 %", "available"), plain)
     return _shown(frame, {**numbers, "left": "{:.0f} %"})
 
 
@@ -94,7 +95,7 @@ def break_even(plan: Plan) -> Styler:
     values = plan["replica"]["break_even"]
     names = [name.replace("_", " ") for name in values]
     frame = pd.DataFrame({"quantity": names, "breaks even at": values.values()})
-    return _shown(frame, {"breaks even at": "{:,.4g}"})
+    return _shown(frame, {"breaks even at": plain})
 
 
 def upgrades(plan: Plan) -> Styler:
@@ -119,7 +120,7 @@ def bill(plan: Plan) -> Styler:
 
 def assumptions(plan: Plan) -> Styler:
     """Everything that was neither measured nor a price, with its source."""
-    rows = [{"what": one["what"], "value": _text(one["value"]), "source": one["source"]}
+    rows = [{"what": one["what"], "value": assumed(one["value"]), "source": one["source"]}
             for one in plan["assumptions"]]
     return _shown(pd.DataFrame(rows), {})
 
@@ -144,15 +145,3 @@ def _shown(frame: pd.DataFrame, formats: Mapping[str, Any]) -> Styler:
         .apply(lambda _: [f"text-align: {side}" for side in sides], axis="columns")
         .set_table_styles([{"selector": "th", "props": "text-align: left"}])
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return f"{value['mid']:,g} ({value['low']:,g} to {value['high']:,g})"
-    return f"{value:,g}" if isinstance(value, int | float) else str(value)
