@@ -103,5 +103,16 @@ def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
                    f"{demand.cluster.engine} on a node", None, "the runs"),
         Assumption("percent of the node type's memory that is reserved",
                    demand.cluster.reserved_memory_percent, _DEMAND_FILE),
+        *_reserve_advice(demand.cluster.reserved_memory_percent),
         *_FIXED,
     )
+
+
+def _reserve_advice(reserved_percent: float) -> list[Assumption]:
+    """AWS' advice for small nodes, where the demand reserves less."""
+    advised = [f"{percent} % on {size} nodes" for size, percent in (("small", 30), ("micro", 50))
+               if reserved_percent < percent]
+    if not advised:
+        return []
+    return [Assumption(f"AWS advises to reserve more in production: {' and '.join(advised)}", None,
+                       "AWS, Managing reserved memory")]

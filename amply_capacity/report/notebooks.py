@@ -138,4 +138,6 @@ def open_lab(run: str | None) -> int:
                        do="run this from a checkout of amply-capacity")
     environment = os.environ | ({RUN_VARIABLE: str(read_run(run).directory.resolve())} if run else {})
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}", str(notebooks()[0])]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # JupyterLab asks root for it; it listens on loopback, with a token
     return subprocess.run(command, env=environment, check=False).returncode
