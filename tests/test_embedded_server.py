@@ -32,7 +32,8 @@ def test_the_way_from_load_to_report_works_on_the_embedded_server(
         embedded_server: Path, tmp_path: Path) -> None:
     code, words = run_locust(
         "mixed", "-u", "10", "-r", "10", "-t", "6s", "--population", "300",
-        "--run-dir", str(tmp_path / "run"), "--arrivals", "poisson", "--rate", "500", "--exit-code-on-error", "0",
+        "--run-dir", str(tmp_path / "run"), "--arrivals", "poisson", "--rate", "500",
+        "--exit-code-on-error", "0",
         log=tmp_path / "log", AMPLY_REDIS_SERVER=str(embedded_server))
     assert code == 0, words
     assert "Traceback" not in words

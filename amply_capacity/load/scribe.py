@@ -20,7 +20,7 @@ from amply_capacity.load.tally import access_rows, console_rows, error_events, h
 from amply_capacity.load.verdict import judge
 from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, read_message
 from amply_capacity.run.writer import RunWriter
-from amply_capacity.target.endpoint import connect
+from amply_capacity.target.endpoint import connect, explained
 from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
 
 __all__ = ["main"]
@@ -35,9 +35,10 @@ class _Sampler(threading.Thread):
         self._node_type: NodeType | None = node_type(name) if name else None
         self._stopping = threading.Event()
         self._client: Any = connect(opened.endpoint)
-        if opened.is_ours:
-            self._client.config_resetstat()
-        self._first = self._last = sample(self._client, opened.node)
+        with explained(opened.endpoint):
+            if opened.is_ours:
+                self._client.config_resetstat()
+            self._first = self._last = sample(self._client, opened.node)
 
     def run(self) -> None:
         while not self._stopping.wait(1.0 - time.time() % 1.0):
