@@ -137,7 +137,8 @@ def open_lab(run: str | None) -> int:
         raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR),
                        do="run this from a checkout of amply-capacity")
     environment = os.environ | ({RUN_VARIABLE: str(read_run(run).directory.resolve())} if run else {})
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}", str(notebooks()[0])]
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # JupyterLab asks root for it; it listens on loopback, with a token
+    command.append(str(notebooks()[0]))
     return subprocess.run(command, env=environment, check=False).returncode
