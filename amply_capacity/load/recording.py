@@ -39,9 +39,11 @@ class Recording:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "amply_capacity.load.scribe"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        write_message(self._pipe, opened)
+        with contextlib.suppress(OSError):  # it has ended already: it answers nothing either
+            write_message(self._pipe, opened)
         first = self._answer(self._process.stdout.readline() if self._process.stdout else b"")
         if "opened" not in first:
+            self._process.wait()
             raise self._failure or AmplyError("the recording process did not start", got="it ended at once",
                                               do="see its words above")
         self._reader = gevent.spawn(self._read)

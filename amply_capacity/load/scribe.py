@@ -25,6 +25,7 @@ from amply_capacity.target.info import InfoSample, command_deltas, sample, serve
 
 __all__ = ["main"]
 
+
 class _Sampler(threading.Thread):
     """Samples INFO at every whole second, on a connection of its own."""
 
@@ -142,18 +143,18 @@ def main() -> int:
         _answer(failure={"what": error.what, "got": error.got, "do": error.do})
         return 2
     _answer(opened=True)
-    while (message := read_message(pipe)) is not None:
+    while (message := read_message(pipe)) is not None and not isinstance(message, Close):
         try:
-            if isinstance(message, Close):
-                scribe.close(message)
-                return 0
             scribe.handle(message)
         except AmplyError as error:
             scribe.fail(error)
+    if message is None:
+        message = Close(datetime.now(UTC).isoformat(timespec="milliseconds"), "the generator was killed")
     try:
-        scribe.close(Close(datetime.now(UTC).isoformat(timespec="milliseconds"), "the generator was killed"))
-    except AmplyError:
-        return 2  # nobody is left to tell; the parts stay for `runs recover`
+        scribe.close(message)
+    except AmplyError as error:  # the parts stay for `runs recover`
+        scribe.fail(error)
+        return 2
     return 0
 
 
