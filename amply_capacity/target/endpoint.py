@@ -29,6 +29,9 @@ class Endpoint:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     database: int = 0
+    ca_bundle: str | None = None
+    """Path of the certificates that the server's one has to be signed by; None: $AMPLY_CA_BUNDLE's, else the
+    system's."""
 
     @property
     def url(self) -> str:
@@ -96,7 +99,8 @@ def connect(endpoint: Endpoint, *, timeout_seconds: float = 5.0) -> Any:
         username=endpoint.username, password=endpoint.password, decode_responses=True, protocol=2,
         encoding_errors="surrogateescape",  # other people's keys may be any bytes: they come and go unharmed
         socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0),
-        **({"ssl": True, "ssl_ca_certs": os.environ.get(CA_BUNDLE_VARIABLE)} if endpoint.tls else {}),
+        **({"ssl": True, "ssl_ca_certs": endpoint.ca_bundle or os.environ.get(CA_BUNDLE_VARIABLE)}
+           if endpoint.tls else {}),
     )
     try:
         client.ping()
@@ -133,6 +137,12 @@ def _explain(endpoint: Endpoint, error: Exception) -> TargetError:
             f"{endpoint.url} refuses a command", got=text,
             do="free its memory or connections, wait until it has loaded its data, or choose a user who may",
         )
+    if endpoint.tls and "certificate verify failed" in text:
+        return TargetError(
+            f"the certificate of {endpoint.url} is not trusted", got=_reason(text),
+            do=f"name the file with the CA that signed it as {CA_BUNDLE_VARIABLE}, or renew the certificate "
+               "where it has expired",
+        )
     accepts = _accepts(endpoint)
     if isinstance(error, redis.TimeoutError) and accepts:
         return NotRedis(
@@ -149,6 +159,11 @@ def _explain(endpoint: Endpoint, error: Exception) -> TargetError:
         got=text.splitlines()[0][:120] if text else type(error).__name__,
         do="check the port, and that TLS (rediss://) is used exactly where the server wants it",
     )
+
+
+def _reason(text: str) -> str:
+    """`unable to get local issuer certificate` out of what OpenSSL, Python and redis-py wrap around it."""
+    return text.partition("certificate verify failed:")[2].split(" (_ssl")[0].strip(" .") or text
 
 
 def _accepts(endpoint: Endpoint) -> bool:

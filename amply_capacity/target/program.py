@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from amply_capacity.errors import NoServer
+from amply_capacity.errors import NoServer, ServerFailed
 
 __all__ = ["ServerProgram", "find_server"]
 
@@ -35,6 +35,22 @@ class ServerProgram:
     def memory_is_redis_memory(self) -> bool:
         """False with libc malloc, whose size classes are not those of a production Redis."""
         return self.allocator.startswith("jemalloc")
+
+    def require_tls(self) -> None:
+        """Raises ServerFailed where the program was built without TLS, as the embedded wheels are."""
+        # Both kinds end at once, at the first line that they do not know: `tls-port` or the made-up one.
+        probe = "port 0\ntls-port 0\nno-such-directive 1\n"
+        try:
+            words = subprocess.run([self.path, "-"], input=probe, capture_output=True, text=True,
+                                   errors="replace", timeout=10, check=False)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ServerFailed("the local redis-server did not start", got=str(error),
+                               do="check the program") from error
+        if "'tls-port" in words.stderr + words.stdout:
+            raise ServerFailed(
+                "this Redis server speaks no TLS", got=str(self),
+                do="leave TLS out, or install one that does (Debian's redis-server, conda-forge's), or name "
+                   f"it with ${ENVIRONMENT_VARIABLE}")
 
     def __str__(self) -> str:
         return f"{self.engine} {self.version} ({self.allocator}), {self.path}, from {self.origin}"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, DiskFull, NoServer, PortInUse, ServerFailed, UnknownName
 from amply_capacity.files import CLUSTERS_DIR
 from amply_capacity.target import cluster as clusters
+from amply_capacity.target.described import describe
 from amply_capacity.target.endpoint import connect
+from amply_capacity.target.process import began_ticks
 
 _START_AND_STAY = """
 import sys, time
@@ -85,8 +88,7 @@ def test_a_block_that_fails_leaves_nothing() -> None:
         raise RuntimeError("mine")
 
 
-def test_a_server_that_ignores_the_request_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amply_capacity.target.process._STOP_SECONDS", 0.2)
+def test_a_server_that_hangs_is_ended_all_the_same() -> None:
     cluster = clusters.start()
     os.kill(cluster.pid, signal.SIGSTOP)
     clusters.stop(cluster)
@@ -98,9 +100,8 @@ def test_its_password_lies_in_private_files_only() -> None:
         password = cluster.endpoint.password
         assert password is not None
         assert len(password) >= 24
-        holders = [
-            path for path in cluster.directory.iterdir() if password in path.read_text(errors="replace")
-        ]
+        files = [path for path in cluster.directory.rglob("*") if path.is_file()]
+        holders = [path for path in files if password in path.read_text(errors="replace")]
         assert {path.name for path in holders} == {"password", "redis.conf"}
         assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
         assert password not in Path(f"/proc/{cluster.pid}/cmdline").read_text()
@@ -153,7 +154,7 @@ def test_a_free_port_that_was_taken_meanwhile_is_replaced(monkeypatch: pytest.Mo
         free = other.getsockname()[1]
         other.close()
         ports = iter([taken.getsockname()[1], free])
-        monkeypatch.setattr("amply_capacity.target.process.free_port", lambda: next(ports))
+        monkeypatch.setattr("amply_capacity.target.process.free_port", lambda **_: next(ports))
         with clusters.throw_away() as cluster:
             assert cluster.port == free
 
@@ -197,15 +198,15 @@ def test_a_disk_that_fills_up_on_the_way_leaves_neither_server_nor_directory(
 
 
 def test_a_disk_that_is_full_once_the_server_runs_leaves_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = clusters._describe, []
+    real, calls = clusters.describe, []
 
-    def full_at_last(cluster: clusters.Cluster) -> None:
+    def full_at_last(cluster: clusters.Cluster, *rest: Path) -> None:
         calls.append(cluster)
-        if cluster.run_id:
+        if cluster.is_up:
             raise OSError(28, "No space left on device")
-        real(cluster)
+        real(cluster, *rest)
 
-    monkeypatch.setattr(clusters, "_describe", full_at_last)
+    monkeypatch.setattr(clusters, "describe", full_at_last)
     with pytest.raises(DiskFull):
         clusters.start("orders")
     assert calls[-1].pid > 0
@@ -241,22 +242,41 @@ def test_a_server_that_died_is_swept_though_its_owner_lives() -> None:
     assert not cluster.directory.exists()
 
 
-def test_what_a_starter_left_that_was_killed_half_way_is_swept() -> None:
-    half = clusters.Cluster(
-        "half", "127.0.0.1", 1, 0, "", "single", None, 0, 25.0, "redis", "7", "libc", 2**22 + 1
+def _being_started(name: str, owner_pid: int) -> clusters.Cluster:
+    """A cluster on record that has no server yet."""
+    return clusters.Cluster(
+        name, "single", (), False, None, 0, 25.0, "/usr/bin/redis-server", "redis", "7", "libc", False,
+        owner_pid, began_ticks(owner_pid),
     )
+
+
+def test_what_a_starter_left_that_was_killed_half_way_is_swept() -> None:
+    half = _being_started("half", 2**22 + 1)
     half.directory.mkdir(parents=True)
-    clusters._describe(half)
+    describe(half)
     clusters.sweep()
     assert not half.directory.exists()
 
 
+def test_an_owner_whose_pid_another_process_got_is_gone() -> None:
+    half = replace(_being_started("half", os.getpid()), owner_began_ticks=1)
+    half.directory.mkdir(parents=True)
+    describe(half)
+    clusters.sweep()
+    assert not half.directory.exists()
+
+
+@pytest.mark.parametrize("name", ["half", f".half.{2**22 + 1}"])
+def test_a_directory_that_a_killed_removal_or_beginning_left_is_swept(name: str) -> None:
+    (CLUSTERS_DIR / name / "primary").mkdir(parents=True)
+    clusters.sweep()
+    assert not (CLUSTERS_DIR / name).exists()
+
+
 def test_a_cluster_that_another_process_is_starting_is_left_alone() -> None:
-    other = clusters.Cluster(
-        "other", "127.0.0.1", 1, 0, "", "single", None, 0, 25.0, "redis", "7", "libc", os.getpid()
-    )
+    other = _being_started("other", os.getpid())
     other.directory.mkdir(parents=True)
-    clusters._describe(other)
+    describe(other)
     clusters.sweep()
     assert other.directory.exists()
     with pytest.raises(BadInput, match="being started"):
@@ -269,9 +289,26 @@ def test_a_cluster_that_another_process_is_starting_is_left_alone() -> None:
 def test_a_recycled_pid_is_not_taken_for_our_server() -> None:
     cluster = clusters.start("recycled")
     clusters.stop(cluster)
-    imposter = clusters.Cluster(**{**{f: getattr(cluster, f) for f in cluster.__slots__}, "pid": os.getpid()})
+    imposter = replace(cluster, nodes=(replace(cluster.nodes[0], pid=os.getpid()),))
     assert not imposter.is_alive
     clusters.stop(imposter)  # and so we live on
+
+
+def test_a_server_whose_starter_was_killed_before_it_wrote_the_pid_down_is_ended_too() -> None:
+    cluster = clusters.start("unwritten")
+    clusters.stop(replace(cluster, nodes=()))
+    assert not cluster.is_alive
+    assert not cluster.directory.exists()
+    os.waitpid(cluster.pid, 0)
+
+
+def test_another_program_that_works_in_the_clusters_directory_is_left_alone() -> None:
+    cluster = clusters.start("visited")
+    with subprocess.Popen(["sleep", "60"], cwd=cluster.directory) as visitor:
+        clusters.stop(cluster)
+        assert visitor.poll() is None
+        visitor.kill()
+    assert not cluster.is_alive
 
 
 @pytest.mark.parametrize(
