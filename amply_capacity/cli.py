@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from amply_capacity.errors import AmplyError, BadInput
+from amply_capacity.commands.answer import Json
+from amply_capacity.commands.answer import print_answer as _print
+from amply_capacity.commands.target import target_app
+from amply_capacity.errors import AmplyError
 
 __all__ = ["main"]
 
@@ -18,7 +21,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )
 cluster_app = typer.Typer(help="Local test clusters: real servers on loopback.", no_args_is_help=True)
-target_app = typer.Typer(help="May a server be loaded? Mark one that may.", no_args_is_help=True)
 runs_app = typer.Typer(help="Recorded runs.", no_args_is_help=True)
 prices_app = typer.Typer(help="The shipped prices.", no_args_is_help=True)
 app.add_typer(cluster_app, name="cluster")
@@ -27,8 +29,6 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(prices_app, name="prices")
 
 RunName = Annotated[str, typer.Argument(help="A run's directory or name.")]
-TargetName = Annotated[str, typer.Argument(help="redis://host:6379, or a cluster's name.")]
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 Runs = Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")]
 DemandFile = Annotated[Path, typer.Option("--demand", help="The demand file, e.g. data/demand.example.toml.")]
 
@@ -36,42 +36,28 @@ DemandFile = Annotated[Path, typer.Option("--demand", help="The demand file, e.g
 @cluster_app.command("up")
 def cluster_up(
     name: Annotated[str | None, typer.Argument(help="Its name; one is made up without.")] = None,
-    topology: Annotated[str, typer.Option(help="single: one primary.")] = "single",
+    topology: Annotated[str, typer.Option(
+        help="single; replicated: primary, replica, 3 Sentinels; sharded: 3 shards of two.")] = "single",
     node_type: Annotated[str | None, typer.Option(help="Whose maxmemory and maxclients to take.")] = None,
     maxmemory: Annotated[str | None, typer.Option(help="Instead of the node type's, e.g. 64mb.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1; a free one without.")] = None,
+    port: Annotated[int | None, typer.Option(help="Of the first server; a free one without.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypted, by a CA made for it.")] = False,
     auth: Annotated[bool, typer.Option("--auth", help="With a password, kept in a 0600 file.")] = False,
     json_: Json = False,
 ) -> None:
     """Start a local cluster that outlives this command.
 
-    Example: amply-capacity cluster up test --node-type cache.t3.micro
+    Example: amply-capacity cluster up test --topology replicated --tls --auth --node-type cache.t3.micro
     """
-    from amply_capacity.catalog.faults import refuse
-    from amply_capacity.target import cluster
+    from amply_capacity.progress import say
+    from amply_capacity.target import cluster, process, request
 
-    faults: list[BadInput] = []
-    node, maxmemory_bytes = None, None
-    if topology != "single":
-        faults.append(BadInput("unknown topology", got=repr(topology), do="use --topology single"))
-    if port is not None and not 0 < port < 65536:
-        faults.append(BadInput("no usable port", got=f"--port {port}", do="give one from 1 to 65535"))
-    try:
-        node = cluster.node_or_none(node_type)
-    except BadInput as error:
-        faults.append(error)
-    try:
-        maxmemory_bytes = cluster.parse_bytes(maxmemory) if maxmemory is not None else None
-    except ValueError as error:
-        faults.append(BadInput("no usable --maxmemory", got=str(error), do="give one such as 64mb"))
-    refuse(faults)
-    started = cluster.start(name, node=node, maxmemory_bytes=maxmemory_bytes, port=port, with_password=auth,
-                            stays=True)
-    locust = f"locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 60s --target {started.name}"
-    _print(json_, {"url": started.endpoint.url, "name": started.name},
-           f"{started.name} is up: {started.engine} {started.version} at {started.endpoint.url}\n"
-           f"load it with   {locust}\n"
-           f"remove it with amply-capacity cluster down {started.name}")
+    options = request.up_options(topology, node_type, maxmemory, port)
+    with process.terminable():
+        started = cluster.start(name, **options, tls=tls, with_password=auth, stays=True,
+                                tell=lambda text: say(f"cluster     {text}"))
+        url = started.endpoint.url
+    _print(json_, {"url": url, "name": started.name}, request.up_text(started, url))
 
 
 @cluster_app.command("down")
@@ -97,70 +83,16 @@ def cluster_status(
     name: Annotated[str | None, typer.Argument(help="Which; without, all of this checkout.")] = None,
     json_: Json = False,
 ) -> None:
-    """Show local clusters; exit 1 where the named one is not up.
+    """Show local clusters and the roles of their servers now; exit 1 where the named one is not up.
 
     Example: amply-capacity cluster status
     """
-    from amply_capacity.target import cluster
+    from amply_capacity.target import cluster, request
 
     found = [one.as_json() for one in cluster.all_clusters() if name in {None, one.name}]
-    text = "\n".join(f"{one['name']:<20} {'up' if one['alive'] else 'down':<5} {one['url']}  {one['engine']} "
-                     f"{one['version']}  {one['node_type'] or ''}" for one in found)
-    _print(json_, {"clusters": found}, text or "no cluster is up")
+    _print(json_, {"clusters": found}, request.status_text(found))
     if name and not any(one["alive"] for one in found):
         raise typer.Exit(1)
-
-
-@target_app.command("check")
-def target_check(url: TargetName, json_: Json = False) -> None:
-    """May this server be loaded? Exit 1 and the reason where not.
-
-    Example: amply-capacity target check redis://test.internal:6379
-    """
-    from amply_capacity.errors import Refused
-    from amply_capacity.target import guard
-
-    try:
-        guard.admit(guard.resolve(url)).close()
-    except Refused as refusal:
-        _print(json_, {"allowed": False, "reason": refusal.got, "do": refusal.do}, str(refusal))
-        raise typer.Exit(1) from None
-    _print(json_, {"allowed": True}, f"{url} may be loaded")
-
-
-@target_app.command("mark")
-def target_mark(
-    url: TargetName,
-    owner: Annotated[str, typer.Option(help="Who answers for it, e.g. an address.")],
-    until: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; 7 days from now without.")] = None,
-    json_: Json = False,
-) -> None:
-    """Mark an empty server as a test target, with a key that is never evicted.
-
-    Example: amply-capacity target mark redis://test.internal:6379 --owner you@example.com
-    """
-    from datetime import date, timedelta
-
-    from amply_capacity.target import guard
-
-    try:
-        last_day = date.fromisoformat(until) if until else date.today() + timedelta(days=7)
-    except ValueError:
-        raise BadInput("--until is no date", got=repr(until), do="give it as YYYY-MM-DD") from None
-    content = guard.mark(url, owner, last_day, today=date.today())
-    _print(json_, content, f"{content['url']} is a test target of {owner} until {content['until']}")
-
-
-@target_app.command("unmark")
-def target_unmark(url: TargetName, json_: Json = False) -> None:
-    """Remove the mark.
-
-    Example: amply-capacity target unmark redis://test.internal:6379
-    """
-    from amply_capacity.target import guard
-
-    removed = guard.unmark(url)
-    _print(json_, {"removed": removed}, "the mark is removed" if removed else "there was no mark")
 
 
 @runs_app.command("list")
@@ -322,10 +254,6 @@ def meeting(
     from amply_capacity.report.notebooks import open_lab
 
     raise typer.Exit(open_lab(run))
-
-
-def _print(as_json: bool, content: dict[str, Any], text: str) -> None:
-    print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
 
 
 def main() -> None:

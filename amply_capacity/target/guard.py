@@ -1,27 +1,40 @@
 """Which servers may be loaded: a local cluster of ours, or one that its owner has marked. Nothing else.
 
-The mark is a key without TTL, so that volatile-lru cannot evict it. A marked server has to be otherwise
-empty: an application's own keys are named as the ones we write, so only what a run notes in the mark tells
-them apart.
+Our keys are known by their names alone (`traffic.ownership`), so that a marked server may hold keys of others
+where its owner allows it. Without being allowed, the load shares a server with nobody: what is refused says
+with which option of `target mark` its owner may allow it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
-from amply_capacity.errors import AmplyError, BadInput, Refused
+from amply_capacity.errors import BadInput, Refused
 from amply_capacity.target.cluster import Cluster, all_clusters, find_cluster
+from amply_capacity.target.deny_list import production_word, read_deny_list
 from amply_capacity.target.endpoint import Endpoint, connect, explained, parse_endpoint
+from amply_capacity.target.keyspace import clean, foreign_keys, has_volatile_foreign_key, remove_keys
+from amply_capacity.target.lease import lease_holder, lock_holder
+from amply_capacity.target.mark import (
+    MARK_KEY,
+    Mark,
+    UnreadableMark,
+    is_ours_to_keep,
+    mark_key,
+    read_mark,
+    write_mark,
+)
+from amply_capacity.target.primaries import Primary, lease_seat, open_primaries
+from amply_capacity.target.refusal import refusal
 
-__all__ = ["MARK_KEY", "Target", "admit", "begin_load", "clean", "end_load", "mark", "resolve", "unmark"]
-
-MARK_KEY = "amply-capacity:target"
-_OUR_PREFIXES = ("session:ses_", "user_sessions:usr_", "rate:api:", "cache:org:stats:", "celery-task-meta-")
+__all__ = ["MARK_KEY", "Target", "admit", "being_loaded", "check", "clean", "lock_path", "mark",
+           "open_target", "resolve", "unmark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,131 +55,165 @@ def resolve(target: str) -> Target:
         return Target(cluster.endpoint, cluster)
     endpoint = parse_endpoint(target)
     for cluster in all_clusters():
-        local = endpoint.host in {"127.0.0.1", "localhost"} and endpoint.port == cluster.port
-        if local and cluster.is_alive and cluster.run_id:
-            return Target(replace(cluster.endpoint, database=endpoint.database), cluster)
+        node = cluster.node_at(endpoint.host, endpoint.port)
+        if node is not None and cluster.is_up and node.is_alive:
+            # Who names a Sentinel means the primary that it watches.
+            begin = cluster.endpoint if node.role == "sentinel" else cluster.endpoint_of(node)
+            return Target(replace(begin, database=endpoint.database), cluster)
     return Target(endpoint, None)
 
 
 def admit(target: Target) -> Any:
-    """A control client of the target, if it may be loaded. Raises Refused with the reason and the way out."""
-    client = connect(target.endpoint)
-    try:
-        with explained(target.endpoint):
-            if target.cluster is None:
-                _check_mark(target, client)
-            elif client.info("server")["run_id"] != target.cluster.run_id:
-                raise _refusal(target, "another server answers on this cluster's port")
-    except BaseException:
-        client.close()
-        raise
-    return client
+    """A control client of the target, if all its primaries may be loaded and nobody loads them now.
+
+    Raises Refused with the reason and the way out, before any connection for a server on the deny list;
+    BadInput for a deny list that cannot be read; and what `connect` raises.
+    """
+    with open_target(target) as primaries:
+        check(target, primaries)
+    return connect(target.endpoint)
 
 
-def mark(url: str, owner: str, until: date, *, today: date) -> dict[str, Any]:
-    """Mark an empty server as a test target until a day, or change the mark that it bears.
+def mark(url: str, owner: str, until: date, *, today: date, allow_shared_keys: bool = False,
+         allow_replicas: bool = False, allow_eviction: bool = False) -> dict[str, Any]:
+    """Mark every primary of a server as a test target until a day, or change the mark that it bears.
 
-    Raises Refused when it holds keys or is not a lone primary, BadInput for a day that has passed.
+    Raises Refused for what is there and not allowed (keys of others, replicas, their eviction), BadInput for
+    a day that has passed.
     """
     if until < today:
         raise BadInput("the mark's last day has passed", got=f"--until {until}", do="give a day to come")
     target = resolve(url)
-    with connect(target.endpoint) as client, explained(target.endpoint):
-        _check_lone_primary(target, client)
-        before = _mark_of(client) or {}
-        _check_keys(target, client, before)
-        content = {**before, "owner": owner, "until": until.isoformat()}
-        client.set(MARK_KEY, json.dumps(content))
-        return {"url": target.endpoint.url, "owner": owner, "until": content["until"]}
+    wanted = Mark(owner, until, allow_shared_keys, allow_replicas, allow_eviction)
+    with open_target(target) as primaries:
+        for primary in primaries:
+            _check_server(primary, wanted)
+        for primary in primaries:
+            with explained(primary.endpoint):
+                write_mark(primary.client, mark_key(primary.slots), wanted)
+        return {"url": target.endpoint.url, **wanted.as_json(), "servers": len(primaries)}
 
 
 def unmark(url: str) -> bool:
-    """Remove the mark, and the keys of a run of ours that was killed; whether there was a mark."""
+    """Remove the mark from every primary; whether there was one. What a killed run of ours left goes along.
+
+    Raises Refused while a run loads it.
+    """
     target = resolve(url)
-    with connect(target.endpoint) as client, explained(target.endpoint):
-        if (_mark_of(client) or {}).get("loading"):
+    with open_target(target) as primaries, explained(target.endpoint):
+        # A mark moves with its slot when a cluster is resharded, so that it is looked for, not worked out.
+        marked = [one.client for one in primaries if any(map(is_ours_to_keep, one.client.scan_iter(
+            f"{MARK_KEY}*", count=1000)))]
+        if not marked:
+            return False
+        _check_nobody_loads(target, primaries)
+        for client in marked:
             clean(client)
-        return bool(client.delete(MARK_KEY))
+            remove_keys(client, is_ours_to_keep)
+        return True
 
 
-def begin_load(client: Any) -> None:
-    """Clean a marked server of what a killed run of ours left, and note in the mark that we write keys."""
-    clean(client)
-    client.set(MARK_KEY, json.dumps({**(_mark_of(client) or {}), "loading": True}))
+def open_target(target: Target) -> contextlib.AbstractContextManager[tuple[Primary, ...]]:
+    """Within: the target's primaries, connected to. Raises as `open_primaries` and `read_deny_list` do."""
+    return open_primaries(target.endpoint, read_deny_list(), is_ours=target.cluster is not None)
 
 
-def end_load(client: Any) -> int:
-    """Remove our keys from a marked server and the note from its mark; the number of keys removed."""
-    removed = clean(client)
-    content = _mark_of(client)
-    if content is not None:
-        content.pop("loading", None)
-        client.set(MARK_KEY, json.dumps(content))
-    return removed
+def check(target: Target, primaries: Iterable[Primary]) -> None:
+    """Raise Refused unless these primaries of the target may be loaded now."""
+    servers = tuple(primaries)
+    run_ids = {node.run_id for node in target.cluster.nodes} if target.cluster else set()
+    for primary in servers:
+        with explained(primary.endpoint):
+            if target.cluster is None:
+                _check_mark(primary)
+            elif primary.client.info("server")["run_id"] not in run_ids:
+                raise refusal(primary.endpoint, "another server answers on this cluster's port")
+    with explained(target.endpoint):
+        _check_nobody_loads(target, servers)
 
 
-def clean(client: Any) -> int:
-    """Remove our keys from a marked server, in batches; the number removed. Keys of any other name stay."""
-    removed = 0
-    batch: list[str] = []
-    for key in client.scan_iter(count=1000):
-        if key.startswith(_OUR_PREFIXES):
-            batch.append(key)
-        if len(batch) == 1000:
-            removed += client.unlink(*batch)
-            batch.clear()
-    return removed + (client.unlink(*batch) if batch else 0)
+def being_loaded(target: Target, holder: str) -> Refused:
+    """The refusal of a target that a run holds."""
+    return refusal(target.endpoint, f"it is being loaded by {holder}",
+                   "wait until that run ends (one that was killed gives the server back within ten seconds), "
+                   "or use another server")
 
 
-def _mark_of(client: Any) -> dict[str, Any] | None:
-    """The mark's content, {} for one that cannot be read; None without a mark."""
-    if not client.exists(MARK_KEY):
-        return None
+def lock_path(cluster: Cluster) -> Path:
+    """The file by which a run holds a cluster of ours."""
+    return cluster.directory / "load.lock"
+
+
+def _check_nobody_loads(target: Target, primaries: tuple[Primary, ...]) -> None:
+    holder = (lock_holder(lock_path(target.cluster)) if target.cluster is not None
+              else lease_holder(lease_seat(primaries).client))
+    if holder:
+        raise being_loaded(target, holder)
+
+
+def _check_mark(primary: Primary) -> None:
+    endpoint = primary.endpoint
     try:
-        content = json.loads(client.get(MARK_KEY)) if client.type(MARK_KEY) == "string" else {}
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        found = read_mark(primary.client, mark_key(primary.slots))
+    except UnreadableMark:
+        raise refusal(endpoint, "its mark cannot be read") from None
+    if found is None:
+        word = production_word(endpoint.host)
+        if word:
+            raise refusal(
+                endpoint,
+                f"it is not marked as a test target, and {word!r} in its name looks like production",
+                "load another server; if this one really is for tests, its owner may mark it with "
+                f"`amply-capacity target mark {endpoint.url} --owner you@example.com`",
+            )
+        raise refusal(endpoint, "it is not marked as a test target")
+    if found.until < date.today():
+        raise refusal(endpoint, f"its mark ended on {found.until}")
+    _check_server(primary, found)
 
 
-def _check_mark(target: Target, client: Any) -> None:
-    _check_lone_primary(target, client)
-    content = _mark_of(client)
-    if content is None:
-        raise _refusal(target, "it is not marked as a test target")
-    try:
-        until = date.fromisoformat(content["until"])
-    except (ValueError, KeyError, TypeError):
-        raise _refusal(target, "its mark cannot be read") from None
-    if until < date.today():
-        raise _refusal(target, f"its mark ended on {until}")
-    _check_keys(target, client, content)
+def _check_server(primary: Primary, allowed: Mark) -> None:
+    """Raise Refused for replicas, keys of others, or their possible eviction, unless the mark allows it."""
+    endpoint, client = primary.endpoint, primary.client
+    with explained(endpoint):
+        if int(client.info("replication").get("connected_slaves", 0)) and not allowed.allow_replicas:
+            raise refusal(endpoint, "it replicates to other servers", _allowing(endpoint, "replicas"))
+        found = [key.encode(errors="backslashreplace").decode()[:60]
+                 for key in itertools.islice(foreign_keys(client), 3)]
+        # Eviction does not stop at a database's border.
+        others = {name: counts for name, counts in client.info("keyspace").items()
+                  if name != f"db{endpoint.database}"}
+        if not allowed.allow_shared_keys:
+            if found:
+                raise refusal(endpoint, f"it holds keys that are not ours ({', '.join(found)}, …)",
+                              _allowing(endpoint, "shared-keys"))
+            if others:
+                raise refusal(endpoint, f"it holds keys in {', '.join(others)}",
+                              _allowing(endpoint, "shared-keys"))
+        if (found or others) and not allowed.allow_eviction:
+            _check_eviction(primary, any(int(counts["expires"]) for counts in others.values()))
 
 
-def _check_lone_primary(target: Target, client: Any) -> None:
-    replication = client.info("replication")
-    if replication.get("role") != "master":
-        raise _refusal(target, "it is a replica of another server")
-    if int(replication.get("connected_slaves", 0)):
-        raise _refusal(target, "it replicates to other servers")
+def _check_eviction(primary: Primary, other_databases_expire: bool) -> None:
+    """Raise Refused where a full memory would make the server drop keys of others to make room for ours."""
+    memory = primary.client.info("memory")
+    policy = str(memory.get("maxmemory_policy", "unknown"))
+    if not int(memory.get("maxmemory", 0)) or policy == "noeviction":
+        return
+    if policy.startswith("volatile-"):
+        if not (other_databases_expire or has_volatile_foreign_key(primary.client)):
+            return
+        whose = "keys of others with a TTL"
+    else:
+        whose = "keys of others"
+    raise refusal(
+        primary.endpoint, f"its maxmemory-policy is {policy}, under which our load could evict {whose}",
+        "use a server without them, set maxmemory-policy noeviction, or "
+        + _allowing(primary.endpoint, "eviction"))
 
 
-def _check_keys(target: Target, client: Any, content: Mapping[str, Any]) -> None:
-    """Only the mark may be there, and our own keys while the mark notes a run."""
-    ours = _OUR_PREFIXES if content.get("loading") else ()
-    foreign = (key for key in client.scan_iter(count=1000) if key != MARK_KEY and not key.startswith(ours))
-    found = [key.encode(errors="backslashreplace").decode()[:60] for key in itertools.islice(foreign, 3)]
-    if found:
-        raise _refusal(target, f"it holds keys that are not ours ({', '.join(found)}, …)")
-    # Eviction does not stop at a database's border.
-    other = [name for name in client.info("keyspace") if name != f"db{target.endpoint.database}"]
-    if other:
-        raise _refusal(target, f"it holds keys in {', '.join(other)}")
-
-
-def _refusal(target: Target, reason: str) -> AmplyError:
-    return Refused(
-        f"{target.endpoint.url} will not be loaded", got=reason,
-        do="use a local cluster (`amply-capacity cluster up`), or mark an empty test server with "
-           f"`amply-capacity target mark {target.endpoint.url} --owner you@example.com`",
-    )
+def _allowing(endpoint: Endpoint, permission: str) -> str:
+    effect = {"replicas": "they then receive the load too", "eviction": "they may then be lost",
+              "shared-keys": "only our own are ever removed"}[permission]
+    return ("have its owner allow it with `amply-capacity target mark "
+            f"{endpoint.url} --owner you@example.com --allow-{permission}` ({effect})")

@@ -87,7 +87,7 @@ def server_row(before: InfoSample, after: InfoSample, node_type: NodeType | None
         row["ReplicationBytes"] = rate("master_repl_offset")
     row |= {name: after.number(name.removeprefix("info_")) for name, _ in RAW_INFO}
     known = {name: value for name, value in row.items() if value is not None}
-    return {"second": int(after.time_s), "node": after.node, **known}
+    return {"second": int(after.time_s), "node": after.node, "role": after.info.get("role"), **known}
 
 
 def command_deltas(before: InfoSample, after: InfoSample) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from . import cache, celery_results, rate_limit, sessions
 from .clients import client_info, ip_binding
-from .identifiers import uuid4_text
+from .identifiers import uuid8_text
 from .operation import MISS, Operation
 from .population import Population
 
@@ -61,8 +61,9 @@ class Application:
     population.
 
     A user without live sessions presents the last one known (a stale cookie). `compute_seconds` is the time
-    that a missed cached read computes, `limit` the requests a window that an API key may make. Same
-    population, `seed`, `clock` and replies: same commands.
+    that a missed cached read computes, `limit` the requests a window that an API key may make; the form of
+    commands over several keys is the population's (`multi_key`). Same population, `seed`, `clock` and
+    replies: same commands.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Application:
         self._clock = clock
         self._compute_seconds = compute_seconds
         self._limit = limit
+        self._multi_key = population.shape.multi_key
         self._random = Random(f"{population.shape.seed}:{seed}:{population.worker_index}")
         self._live: dict[int, list[str]] = {}
         self._last_known: dict[int, str] = {}
@@ -116,12 +118,12 @@ class Application:
         """A login."""
         population, random = self._population, self._random
         user = population.draw_user()
-        user_id = population.user_id(user)
-        session_id = f"ses_{random.getrandbits(96):024x}"
+        session_id = population.session_id_of(user, f"{random.getrandbits(88):022x}")
         data = sessions.payload(
-            user_id, population.security_stamp(user), client_info(random), ip_binding(random), self._clock()
+            population.user_id(user), population.security_stamp(user), client_info(random),
+            ip_binding(random), self._clock(),
         )
-        outcome = yield from sessions.create(session_id, user_id, data)
+        outcome = yield from sessions.create(session_id, population.index_id(user), data)
         self._book(user).append(session_id)
         return outcome
 
@@ -129,20 +131,21 @@ class Application:
         """The end of one session."""
         user = self._population.draw_user()
         session_id = self._presented(user)
-        outcome = yield from sessions.log_out(session_id, self._population.user_id(user))
+        outcome = yield from sessions.log_out(session_id, self._population.index_id(user))
         self._strike(user, session_id)
         return outcome
 
     def list_active(self) -> Operation:
         """The page that shows a user where they are logged in."""
         user = self._population.draw_user()
-        return (yield from sessions.list_active(self._population.user_id(user)))
+        return (yield from sessions.list_active(self._population.index_id(user)))
 
     def log_out_everywhere(self) -> Operation:
         """The end of all sessions of a user: here, those known at its start (a login may come meanwhile)."""
         user = self._population.draw_user()
         ended = self._sessions_of(user)[:]
-        outcome = yield from sessions.log_out_everywhere(self._population.user_id(user))
+        index_id = self._population.index_id(user)
+        outcome = yield from sessions.log_out_everywhere(index_id, self._multi_key)
         for session_id in ended:
             self._strike(user, session_id)
         return outcome
@@ -163,7 +166,7 @@ class Application:
 
     def store_result(self) -> Operation:
         """The end of a Celery task."""
-        task_id = uuid4_text(self._random.getrandbits(128))
+        task_id = uuid8_text(self._random.getrandbits(88))
         value = celery_results.return_value(self._random)
         outcome = yield from celery_results.store_result(task_id, value, self._clock())
         self._recent_tasks.append(task_id)
@@ -185,7 +188,7 @@ class Application:
         recent = self._recent_tasks
         if recent:
             return recent[int(self._random.random() * len(recent))]
-        return uuid4_text(self._random.getrandbits(128))
+        return uuid8_text(self._random.getrandbits(88))
 
     def _presented(self, user: int) -> str:
         live = self._live.get(user)

@@ -3,6 +3,10 @@
 Source: celery 5.7.0, `celery/backends/base.py` (BaseKeyValueStoreBackend._store_result, _get_result_meta,
 _forget) and `celery/backends/redis.py` (RedisBackend._set). `AsyncResult.get()` adds to the GET a SUBSCRIBE
 to the key's channel before it and an UNSUBSCRIBE after it, on a connection of its own; those are not driven.
+
+On Redis Cluster the transaction of SETEX and PUBLISH holds on the server that serves the key's slot: a
+channel has no slot. Elsewhere Redis answers MOVED, and Celery's backend, which speaks to the one server that
+it is given and follows no redirection, cannot store the result; ours goes where the driver routes it.
 """
 
 from __future__ import annotations

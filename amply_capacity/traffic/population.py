@@ -14,12 +14,14 @@ from math import ceil, exp, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from .identifiers import hash_hex, mix32, mix32_array
+from .identifiers import hash_hex, mix28, mix32, mix32_array
 from .popularity import Zipf
+from .sessions import MULTI_KEY_FORMS, MultiKey
 
 __all__ = ["Population", "PopulationShape"]
 
 _MASK = 0xFFFFFFFF
+_MASK_28 = 0xFFFFFFF
 _TWO_32 = float(1 << 32)
 _MOST_MEMBERS = 50_000_000  # 400 MB of distribution function
 _MOST_SESSIONS_PER_USER = 100.0
@@ -46,6 +48,8 @@ class PopulationShape:
     seed: int = 1
     stale_share: float = 0.05
     """Share of the pre-filled index entries whose session has expired."""
+    multi_key: MultiKey = "spec"
+    """The form of what the specification does to several keys at once (`sessions.MultiKey`)."""
 
     def __post_init__(self) -> None:
         faults = [
@@ -67,6 +71,8 @@ class PopulationShape:
         ]
         if self.seed < 0:
             faults.append(f"seed must be at least 0, got {self.seed}")
+        if self.multi_key not in MULTI_KEY_FORMS:
+            faults.append(f"multi_key must be one of {', '.join(MULTI_KEY_FORMS)}, got {self.multi_key!r}")
         if faults:
             raise ValueError("; ".join(faults))
 
@@ -87,11 +93,12 @@ class Population:
 
     Users are striped: a worker draws only those whose index leaves the remainder `worker_index`, so no two
     processes race on one user's sessions. Organisations and API keys are drawn from all of them by every
-    worker. The ids, counts and members of any index are the same in every worker. An index is also a
-    popularity rank: 0 is asked for most.
+    worker. Every id bears the mark of `identifiers`, `~`. The ids, counts and members of any index are the
+    same in every worker. An index is also a popularity rank: 0 is asked for most.
     """
 
     __slots__ = (
+        "_has_hash_tags",
         "_more_sessions",
         "_offsets",
         "_session_salt",
@@ -111,6 +118,7 @@ class Population:
             raise ValueError(f"{worker_count} workers need as many users, got {shape.users}")
         self.shape, self.worker_index, self.worker_count = shape, worker_index, worker_count
         self._offsets = {kind: int(hash_hex(f"{shape.seed}:{kind}", 8), 16) for kind in _KINDS}
+        self._has_hash_tags = shape.multi_key == "hash-tag"
         self._session_salt = f"{shape.seed}:session:"
         self._more_sessions = _poisson_steps(max(shape.sessions_per_user - 1.0, 0.0))
         self._stale_mean = shape.sessions_per_user * shape.stale_share / (1.0 - shape.stale_share)
@@ -123,20 +131,35 @@ class Population:
         self.draw_api_key = Zipf(shape.api_keys, shape.api_key_zipf, (seed, 3, worker)).draw
 
     def user_id(self, user: int) -> str:
-        """The id of the user with that index, `usr_` and 8 hexadecimal digits; no two users share one."""
-        return f"usr_{mix32(user + self._offsets['user'] & _MASK):08x}"
+        """The id of the user with that index: `usr_`, the mark, 7 hexadecimal digits; no two share one."""
+        return f"usr_~{mix28(user + self._offsets['user'] & _MASK_28):07x}"
+
+    def index_id(self, user: int) -> str:
+        """The id under which the user's index of sessions stands: the user's, as a hash tag if it is one."""
+        return f"{{{self.user_id(user)}}}" if self._has_hash_tags else self.user_id(user)
 
     def organisation_id(self, organisation: int) -> str:
-        """The id of the organisation with that index, `org_` and 8 hexadecimal digits; no two share one."""
-        return f"org_{mix32(organisation + self._offsets['organisation'] & _MASK):08x}"
+        """The id of the organisation with that index, formed as a user's; no two share one."""
+        return f"org_~{mix28(organisation + self._offsets['organisation'] & _MASK_28):07x}"
 
     def api_key(self, api_key: int) -> str:
-        """The API key with that index, `key_` and 24 hexadecimal digits."""
-        return "key_" + hash_hex(f"{self.shape.seed}:api_key:{api_key}", 24)
+        """The API key with that index: `key_`, the mark twice, 22 hexadecimal digits."""
+        return "key_~~" + hash_hex(f"{self.shape.seed}:api_key:{api_key}", 22)
 
     def session_id(self, user: int, ordinal: int) -> str:
-        """The id of a user's pre-filled session 0, 1, … (below session_count), `ses_` and 24 hex digits."""
-        return "ses_" + hash_hex(f"{self._session_salt}{user}:{ordinal}", 24)
+        """The id of a user's pre-filled session 0, 1, … (below session_count)."""
+        digits = hash_hex(f"{self._session_salt}{user}:{ordinal}", 22)
+        # Written out here too: this is the hottest path of all, and a call would show.
+        return self.session_id_of(user, digits) if self._has_hash_tags else "ses_~~" + digits
+
+    def session_id_of(self, user: int, digits: str) -> str:
+        """The user's session id of 22 hexadecimal digits: `ses_`, the mark twice, the digits (28 characters).
+
+        With hash tags it is `ses_{usr_…}~~…`, 14 characters longer.
+        """
+        if self._has_hash_tags:
+            return f"ses_{self.index_id(user)}~~{digits}"
+        return "ses_~~" + digits
 
     def stale_session_id(self, user: int, ordinal: int) -> str:
         """The id of a session that has expired and still stands in its user's index."""

@@ -16,7 +16,7 @@ from random import Random
 
 from . import cache, celery_results, rate_limit, sessions
 from .clients import client_info, ip_binding
-from .identifiers import uuid4_text
+from .identifiers import uuid8_text
 from .operation import Command
 from .population import Population
 
@@ -114,7 +114,7 @@ def _indexes(population: Population, users: int) -> Iterator[Command]:
     for user in range(users):
         members = population.session_ids(user) + population.stale_session_ids(user)
         if members:
-            yield ("SADD", sessions.USER_SESSIONS_PREFIX + population.user_id(user), *members)
+            yield ("SADD", sessions.USER_SESSIONS_PREFIX + population.index_id(user), *members)
 
 
 def _counters(population: Population, count: int, random: Random) -> Iterator[Command]:
@@ -134,7 +134,7 @@ def _cached(population: Population, count: int, random: Random) -> Iterator[Comm
 
 def _results(count: int, now: datetime, random: Random) -> Iterator[Command]:
     for _ in range(count):
-        task_id = uuid4_text(random.getrandbits(128))
+        task_id = uuid8_text(random.getrandbits(88))
         ttl_seconds = random.randint(_SHORTEST_TTL_SECONDS, celery_results.RESULT_EXPIRES_SECONDS)
         done = now - timedelta(seconds=celery_results.RESULT_EXPIRES_SECONDS - ttl_seconds)
         data = celery_results.meta(task_id, celery_results.return_value(random), done)

@@ -3,6 +3,9 @@
 A session is `session:{session_id}` (JSON, 7 days); `user_sessions:{user_id}` is the set of a user's session
 ids. The set has no TTL: a session that expires leaves its member behind until `list_active` or
 `log_out_everywhere` meets it.
+
+The specification's one DEL over all of a user's sessions fails on Redis Cluster, where its keys lie in
+several slots (CROSSSLOT). What else is here names one key a command, and works on a cluster as it stands.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
-from .operation import HIT, MISS, OK, Operation
+from .operation import HIT, MISS, OK, Operation, Pipeline
 
 __all__ = [
+    "MULTI_KEY_FORMS",
     "SESSION_PREFIX",
     "SESSION_TTL_SECONDS",
     "USER_SESSIONS_PREFIX",
+    "MultiKey",
     "create",
     "list_active",
     "log_out",
@@ -30,6 +36,20 @@ __all__ = [
 SESSION_PREFIX = "session:"
 USER_SESSIONS_PREFIX = "user_sessions:"
 SESSION_TTL_SECONDS = 86_400 * 7
+
+MultiKey: TypeAlias = Literal["spec", "per-key", "hash-tag"]
+"""How a user's sessions are deleted together.
+
+    spec       one DEL over all of them, as the specification does: CROSSSLOT on Redis Cluster
+    per-key    a DEL a session, all in one pipeline
+    hash-tag   the specification's commands on other names: `session:ses_{usr_…}…` and
+               `user_sessions:{usr_…}` share the user's slot (Redis Cluster specification, hash tags)
+
+A hash tag of a 12-character user id makes each session's key and each index entry 14 bytes longer and the
+index's key 2. With their string's header and end (sds.h: 4 bytes) a key then takes 54 bytes instead of 40, an
+entry 46 instead of 32; jemalloc rounds each of the two up to 16 more: 32 bytes a session.
+"""
+MULTI_KEY_FORMS: tuple[MultiKey, ...] = ("spec", "per-key", "hash-tag")
 
 _LIFETIME = timedelta(seconds=SESSION_TTL_SECONDS)
 _LAST_ACTIVITY = '"last_activity": "'
@@ -119,11 +139,16 @@ def list_active(user_id: str) -> Operation:
     return OK
 
 
-def log_out_everywhere(user_id: str) -> Operation:
-    """Delete a user's sessions in one DEL, then the index (delete_all_user_sessions), if it is not empty."""
+def log_out_everywhere(user_id: str, multi_key: MultiKey = "spec") -> Operation:
+    """Delete a user's sessions, then the index if it is not empty (delete_all_user_sessions).
+
+    In one DEL for all sessions, or in a pipeline with a DEL each. The index goes last in either: where a
+    deletion fails, it still lists what is left.
+    """
     index = USER_SESSIONS_PREFIX + user_id
     session_ids = yield ("SMEMBERS", index)
     if session_ids:
-        yield ("DEL", *[SESSION_PREFIX + session_id for session_id in session_ids])
+        keys = [SESSION_PREFIX + session_id for session_id in session_ids]
+        yield Pipeline(tuple(("DEL", key) for key in keys)) if multi_key == "per-key" else ("DEL", *keys)
         yield ("DEL", index)
     return OK

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
+from locust_process import servers_of_ours
 
 from amply_capacity.files import CLUSTERS_DIR
 from amply_capacity.target import cluster as clusters
@@ -47,7 +52,9 @@ def test_a_cluster_goes_up_stays_shows_its_state_and_goes_down_without_a_trace(
 
     down = amply_process("cluster", "down", name, "--json")
     assert (down.code, down.json) == (0, {"stopped": [name]})
-    assert not works_in(shown["pid"], CLUSTERS_DIR / name)
+    (server,) = shown["nodes"]
+    assert server["role_now"] == "primary"
+    assert not works_in(server["pid"], CLUSTERS_DIR / name)
     with redis.Redis.from_url(up.json["url"]) as client, pytest.raises(redis.ConnectionError):
         client.ping()
     assert not (CLUSTERS_DIR / name).exists()
@@ -70,7 +77,7 @@ def test_a_password_is_in_a_private_file_and_in_nothing_that_is_printed(amply: C
         stranger.ping()
     with redis.Redis.from_url(up.json["url"], password=password) as owner:
         assert owner.ping()
-    pid = json.loads(described)["pid"]
+    pid = json.loads(described)["nodes"][0]["pid"]
     with open(f"/proc/{pid}/cmdline", "rb") as words:
         assert password.encode() not in words.read()
     assert amply("target", "check", name, "--json").json == {"allowed": True}
@@ -96,9 +103,56 @@ def test_a_port_in_use_is_refused_and_nothing_is_left(amply: Callable, name: str
 def test_all_wrong_options_are_named_at_once(amply: Callable, name: str) -> None:
     answer = amply("cluster", "up", name, "--topology", "ring", "--port", "70000", "--maxmemory", "much",
                    "--node-type", "cache.t3.mikro")
-    answer.assert_refused("'ring'", "70000", "'much'", "'cache.t3.mikro'", "cache.t3.micro")
+    answer.assert_refused("'ring'", "single, replicated, sharded", "70000", "'much'", "'cache.t3.mikro'",
+                          "cache.t3.micro")
     assert not (CLUSTERS_DIR / name).exists()
 
 
 def test_a_cluster_that_is_not_there_cannot_be_taken_down(amply: Callable) -> None:
     amply("cluster", "down", "never-started").assert_refused("unknown cluster", "'never-started'")
+
+
+def test_a_replicated_cluster_shows_its_servers_and_their_roles(amply: Callable, name: str) -> None:
+    up = amply("cluster", "up", name, "--topology", "replicated", "--tls", "--auth")
+    assert up.code == 0
+    assert "Sentinels" in up.err, "whoever waits is told for what"
+    assert "rediss://127.0.0.1:" in up.out
+    (shown,) = amply("cluster", "status", name, "--json").json["clusters"]
+    assert (shown["topology"], shown["tls"], shown["alive"]) == ("replicated", True, True)
+    assert [(node["role"], node["role_now"]) for node in shown["nodes"]] == [
+        (role, role) for role in ("primary", "replica", "sentinel", "sentinel", "sentinel")]
+    text = amply("cluster", "status", name).out
+    assert "a primary, a replica and 3 Sentinels" in text
+    assert all(node["url"] in text for node in shown["nodes"])
+    assert amply("cluster", "down", name).code == 0
+    assert not any(works_in(node["pid"], CLUSTERS_DIR / name) for node in shown["nodes"])
+    assert not (CLUSTERS_DIR / name).exists()
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_neither_servers_nor_directory(name: str, asked: signal.Signals) -> None:
+    command = [sys.executable, "-m", "amply_capacity.cli", "cluster", "up", name, "--topology", "replicated"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        while "Sentinels" not in (line := starting.stderr.readline()):  # by now two servers run
+            assert line, "it ended unasked"
+        pids = servers_of_ours()
+        starting.send_signal(asked)
+        words = starting.stderr.read()
+    assert starting.returncode not in {0, None}
+    assert "Traceback" not in words
+    assert not (CLUSTERS_DIR / name).exists()
+    assert not any(works_in(int(pid), CLUSTERS_DIR / name) for pid in pids)
+
+
+def test_a_server_without_tls_is_refused_before_anything_starts(
+        amply: Callable, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the embedded wheels' server, whose words these are."""
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\n"
+                       "[ \"$1\" = --version ] && echo 'Redis server v=6.2.5 malloc=libc' && exit\n"
+                       "echo \">>> 'tls-port 0'\nBad directive or wrong number of arguments\" >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("AMPLY_REDIS_SERVER", str(program))
+    amply("cluster", "up", name, "--tls").assert_refused("speaks no TLS", "6.2.5", "AMPLY_REDIS_SERVER")
+    assert not (CLUSTERS_DIR / name).exists()

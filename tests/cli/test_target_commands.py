@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 import redis
 
+from amply_capacity.target import guard, loading
 from amply_capacity.target.process import free_port
 
 OWNER = ("--owner", "you@example.com")
@@ -27,7 +30,9 @@ def test_a_server_may_be_loaded_from_its_mark_on_until_it_is_unmarked(amply: Cal
 
     marked = amply("target", "mark", url, *OWNER, "--json")
     week = (date.today() + timedelta(days=7)).isoformat()
-    assert (marked.code, marked.json) == (0, {"url": url, "owner": "you@example.com", "until": week})
+    assert (marked.code, marked.json) == (0, {
+        "url": url, "owner": "you@example.com", "until": week, "allow_shared_keys": False,
+        "allow_replicas": False, "allow_eviction": False, "servers": 1})
     allowed = amply("target", "check", url, "--json")
     assert (allowed.code, allowed.json) == (0, {"allowed": True})
 
@@ -41,6 +46,53 @@ def test_a_server_with_keys_of_others_is_neither_marked_nor_touched(amply: Calla
         client.set("theirs", "1")
         amply("target", "mark", url, *OWNER).assert_refused("theirs")
         assert client.keys() == ["theirs"]
+
+
+def test_keys_of_others_may_be_there_where_the_owner_allows_it(amply: Callable, url: str) -> None:
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        client.set("theirs", "1")
+        marked = amply("target", "mark", url, *OWNER, "--allow-shared-keys", "--json")
+        assert (marked.code, marked.json["allow_shared_keys"]) == (0, True)
+        assert amply("target", "check", url, "--json").json == {"allowed": True}
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        refused = amply("target", "check", url, "--json")
+        assert refused.code == 1
+        assert "allkeys-lru" in refused.json["reason"]
+        assert "--allow-eviction" in refused.json["do"]
+        amply("target", "mark", url, *OWNER, "--allow-shared-keys").assert_refused("allkeys-lru")
+        evictable = amply("target", "mark", url, *OWNER, "--allow-shared-keys", "--allow-eviction",
+                          "--allow-replicas", "--json")
+        assert (evictable.json["allow_eviction"], evictable.json["allow_replicas"]) == (True, True)
+        assert amply("target", "check", url).code == 0
+        assert amply("target", "unmark", url).code == 0
+        assert client.keys() == ["theirs"]
+
+
+def test_a_server_that_is_being_loaded_is_a_no_with_who_and_since_when(amply: Callable, url: str) -> None:
+    amply("target", "mark", url, *OWNER)
+    load = loading.begin_load(guard.resolve(url))
+    refused = amply("target", "check", url)
+    assert refused.code == 1
+    assert f"process {os.getpid()}, since 2" in refused.out
+    assert "Do: wait until that run ends" in refused.out
+    amply("target", "unmark", url).assert_refused("being loaded")
+    loading.end_load(load)
+    assert amply("target", "check", url).code == 0
+
+
+def test_a_server_on_the_deny_list_is_a_no_and_a_broken_list_is_bad_input(
+        amply: Callable, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    amply("target", "mark", url, *OWNER)
+    deny = tmp_path / "targets.toml"
+    monkeypatch.setenv("AMPLY_TARGETS", str(deny))
+    deny.write_text('deny = ["127.0.0.*"]')
+    refused = amply("target", "check", url, "--json")
+    assert refused.code == 1
+    assert f"'127.0.0.*' in {deny}" in refused.json["reason"]
+    deny.write_text("deny = 127")
+    for command in (("check", url), ("mark", url, *OWNER), ("unmark", url)):
+        amply("target", *command).assert_refused("no list named deny", str(deny), "nothing is loaded")
 
 
 def test_a_day_that_is_none_or_has_passed_is_refused(amply: Callable, url: str) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amply_capacity.traffic.population import Population, PopulationShape
+from amply_capacity.traffic.sessions import MultiKey
 
 SHAPE = PopulationShape(users=20_000, organisations=500, api_keys=800, seed=7)
 
@@ -17,10 +18,28 @@ def test_ids_have_the_lengths_of_the_spec_and_none_is_shared() -> None:
     users = {population.user_id(user) for user in range(SHAPE.users)}
     sessions = {population.session_id(user, 0) for user in range(SHAPE.users)}
     assert len(users) == len(sessions) == SHAPE.users
-    assert all(re.fullmatch(r"usr_[0-9a-f]{8}", user) for user in users)
-    assert all(re.fullmatch(r"ses_[0-9a-f]{24}", session) for session in sessions)
+    assert all(re.fullmatch(r"usr_~[0-9a-f]{7}", user) for user in users)
+    assert all(re.fullmatch(r"ses_~~[0-9a-f]{22}", session) for session in sessions)
     assert len({population.organisation_id(number) for number in range(500)}) == 500
     assert len({population.api_key(number) for number in range(800)}) == 800
+
+
+def test_with_hash_tags_a_users_sessions_and_index_carry_the_users_id() -> None:
+    population = Population(replace(SHAPE, multi_key="hash-tag"))
+    for user in range(200):
+        tag = f"{{{population.user_id(user)}}}"
+        assert population.index_id(user) == tag
+        assert population.session_id_of(user, "0" * 22) == f"ses_{tag}~~{'0' * 22}"
+        for session in population.session_ids(user) + population.stale_session_ids(user):
+            assert re.fullmatch(rf"ses_{re.escape(tag)}~~[0-9a-f]{{22}}", session)
+
+
+@pytest.mark.parametrize("form", ["spec", "per-key"])
+def test_without_hash_tags_the_form_changes_no_id(form: MultiKey) -> None:
+    one, other = Population(SHAPE), Population(replace(SHAPE, multi_key=form))
+    for user in range(200):
+        assert one.index_id(user) == one.user_id(user) == other.index_id(user)
+        assert one.session_ids(user) == other.session_ids(user)
 
 
 def test_ids_follow_from_the_seed_alone() -> None:
@@ -97,6 +116,8 @@ def test_all_faults_of_a_shape_are_told_at_once() -> None:
     for name in ("users", "organisations", "sessions_per_user", "user_zipf", "seed", "stale_share"):
         assert f"{name} must be" in str(caught.value)
     assert "api_key" not in str(caught.value)
+    with pytest.raises(ValueError, match="multi_key must be one of spec, per-key, hash-tag"):
+        replace(SHAPE, multi_key="one-by-one")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

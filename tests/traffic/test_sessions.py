@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amply_capacity.traffic import sessions
-from amply_capacity.traffic.operation import HIT, MISS, OK, Command, play
+from amply_capacity.traffic.operation import HIT, MISS, OK, Command, Pipeline, play
 
 from .conftest import NOW
 
@@ -91,6 +91,23 @@ def test_log_out_everywhere_deletes_all_sessions_at_once_then_the_index() -> Non
         ("DEL", "session:ses_b", "session:ses_a"),
         ("DEL", "user_sessions:usr_1"),
     )
+
+
+def test_a_deletion_per_key_is_one_pipeline_and_the_index_goes_last() -> None:
+    answer = replies(["ses_b", "ses_a"], 1, 1, 1)
+    outcome, steps = play(sessions.log_out_everywhere("usr_1", "per-key"), answer)
+    assert outcome == OK
+    assert steps == (
+        ("SMEMBERS", "user_sessions:usr_1"),
+        Pipeline((("DEL", "session:ses_b"), ("DEL", "session:ses_a"))),
+        ("DEL", "user_sessions:usr_1"),
+    )
+
+
+@pytest.mark.parametrize("form", ["spec", "hash-tag"])
+def test_the_spec_and_the_hash_tag_form_send_the_same_commands(form: sessions.MultiKey) -> None:
+    _, steps = play(sessions.log_out_everywhere("usr_1", form), replies(["ses_b", "ses_a"], 2, 1))
+    assert steps == play(sessions.log_out_everywhere("usr_1"), replies(["ses_b", "ses_a"], 2, 1))[1]
 
 
 @pytest.mark.parametrize("operation", [sessions.list_active, sessions.log_out_everywhere])
