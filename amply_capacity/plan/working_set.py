@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from amply_capacity.plan.demand import load_demand
@@ -19,7 +20,7 @@ def working_set(path: Path) -> WorkingSet:
     users = max(round(demand.users.registered.mid), 1)
     organisations = max(round(users / demand.organisations.users_per_organisation.mid), 1)
     api_keys = max(round(organisations * demand.organisations.api_keys_per_organisation.mid), 1)
-    activity = demand.activity
+    activity, objectives = demand.activity, demand.slo.p99_ms
     peak_requests_per_second = (
         users * activity.requests_per_user_hour.mid / _HOUR_S * activity.peak_to_mean.mid)
     peak_tasks_per_second = users * activity.tasks_per_user_hour.mid / _HOUR_S * activity.peak_to_mean.mid
@@ -33,4 +34,6 @@ def working_set(path: Path) -> WorkingSet:
         cached=min(organisations, round(cached_reads * CACHED_TTL_S)),
         results=round(peak_tasks_per_second * RESULT_TTL_S),
         node_type=demand.cluster.node_type, reserved_memory_percent=demand.cluster.reserved_memory_percent,
+        peak_to_mean=activity.peak_to_mean.mid,
+        p99_ms={one.name: getattr(objectives, one.name).mid for one in fields(objectives)},
     )

@@ -1,41 +1,130 @@
-"""When operations are meant to start: schedules as pure functions of a seed, never of the server."""
+"""When operations are meant to start: schedules from a seed and a rate, never from the server."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 
-__all__ = ["ARRIVALS", "intended_starts"]
+import numpy as np
+from numpy.typing import NDArray
 
-ARRIVALS = ("closed", "poisson", "constant")
+__all__ = ["ARRIVALS", "DayRate", "SteadyRate", "positions"]
+
+ARRIVALS = ("closed", "poisson", "constant", "day")
+"""`closed` has no schedule; the others are open loops."""
+
+_DAY_STEPS = 1440
+_BUSIEST = 14 / 24  # of the day: early afternoon
 
 
-def intended_starts(arrivals: str, rate_per_second: float, rng: random.Random) -> Iterator[float]:
-    """Endless intended starts in seconds from the schedule's beginning, for one client with its own rate.
+def positions(arrivals: str, rng: random.Random) -> Iterator[float]:
+    """Where one client's operations lie on an endless scale with one of them per unit on average, in order.
 
-    `poisson` has exponential gaps; `constant` has equal gaps and a random phase, so that many clients do not
-    march in step. `closed` has no schedule. Raises ValueError for that, for another name, or for a rate that
-    is not positive.
+    A rate makes moments of them. `poisson` and `day` have exponential gaps, so that the moments are a Poisson
+    process of that rate, also of one that changes (time rescaling: Çinlar, Introduction to Stochastic
+    Processes, 1975, section 4.7); `constant` has equal gaps and a random phase, so that many clients do not
+    march in step. Raises ValueError for another name.
     """
-    if not 0.0 < rate_per_second < math.inf:
-        raise ValueError(f"a rate has to be positive and finite, got {rate_per_second}")
-    if arrivals == "poisson":
-        return _poisson(rate_per_second, rng)
+    if arrivals in {"poisson", "day"}:
+        return _exponential(rng)
     if arrivals == "constant":
-        return _constant(rate_per_second, rng)
-    raise ValueError(f"arrivals {arrivals!r} have no schedule; use poisson or constant")
+        return _equal(rng)
+    raise ValueError(f"arrivals {arrivals!r} have no schedule; use poisson, constant or day")
 
 
-def _poisson(rate_per_second: float, rng: random.Random) -> Iterator[float]:
-    start = 0.0
+class SteadyRate:
+    """A rate that holds until it is changed; begins at `began_s`, in seconds of whichever clock."""
+
+    __slots__ = ("_per_second", "_position", "_since_s")
+
+    def __init__(self, per_second: float, began_s: float) -> None:
+        self._per_second, self._since_s, self._position = _checked(per_second), began_s, 0.0
+
+    def moment(self, position: float) -> float:
+        """The second at which the schedule reaches the position."""
+        return self._since_s + (position - self._position) / self._per_second
+
+    def position(self, moment_s: float) -> float:
+        """Where the schedule is at that second."""
+        return self._position + (moment_s - self._since_s) * self._per_second
+
+    def change(self, per_second: float, now_s: float) -> None:
+        """Another rate from `now_s` on; positions before stay where they were."""
+        self._position, self._since_s = self.position(now_s), now_s
+        self._per_second = _checked(per_second)
+
+
+class DayRate:
+    """A day's shape, compressed: slow at night, `peak_to_mean` times the mean in the early afternoon.
+
+    The rate over the day is the density of the von Mises distribution, the circular normal; `per_second` is
+    its mean, `day_seconds` what a day takes. The first begins at midnight, `began_s`; days repeat.
+    """
+
+    __slots__ = ("_began_s", "_cumulative", "_day_seconds", "_per_day")
+
+    def __init__(self, per_second: float, began_s: float, day_seconds: float, peak_to_mean: float) -> None:
+        if not 0.0 < day_seconds < math.inf:
+            raise ValueError(f"a day has to last some seconds, got {day_seconds}")
+        self._began_s, self._day_seconds = began_s, day_seconds
+        self._per_day = _checked(per_second) * day_seconds
+        self._cumulative = _day_shape(peak_to_mean)
+
+    def moment(self, position: float) -> float:
+        """The second at which the schedule reaches the position."""
+        days, rest = divmod(position / self._per_day, 1.0)
+        place = float(np.interp(rest, self._cumulative, _PLACES))
+        return self._began_s + (days + place) * self._day_seconds
+
+    def position(self, moment_s: float) -> float:
+        """Where the schedule is at that second."""
+        days, rest = divmod((moment_s - self._began_s) / self._day_seconds, 1.0)
+        return (days + float(np.interp(rest, _PLACES, self._cumulative))) * self._per_day
+
+
+_PLACES = np.arange(_DAY_STEPS + 1) / _DAY_STEPS
+
+
+def _checked(per_second: float) -> float:
+    if not 0.0 < per_second < math.inf:
+        raise ValueError(f"a rate has to be positive and finite, got {per_second}")
+    return per_second
+
+
+def _exponential(rng: random.Random) -> Iterator[float]:
+    position = 0.0
     while True:
-        start += rng.expovariate(rate_per_second)
-        yield start
+        position += rng.expovariate(1.0)
+        yield position
 
 
-def _constant(rate_per_second: float, rng: random.Random) -> Iterator[float]:
+def _equal(rng: random.Random) -> Iterator[float]:
     phase, step = rng.random(), 0
     while True:
-        yield (step + phase) / rate_per_second
+        yield step + phase
         step += 1
+
+
+@lru_cache(maxsize=8)
+def _day_shape(peak_to_mean: float) -> NDArray[np.float64]:
+    """The share of a day's operations before each minute; exp(k cos) with the k that has that peak."""
+    if not 1.0 <= peak_to_mean <= 20.0:
+        raise ValueError(f"the peak is 1 to 20 times the mean, got {peak_to_mean}")
+    angles = 2.0 * math.pi * ((np.arange(_DAY_STEPS) + 0.5) / _DAY_STEPS - _BUSIEST)
+    low, high = 0.0, 4.0 * peak_to_mean**2  # a sharp peak is near sqrt(2 pi k) times the mean
+    while high - low > 1e-9:
+        middle = (low + high) / 2.0
+        if 1.0 / _weights(middle, angles).mean() < peak_to_mean:
+            low = middle
+        else:
+            high = middle
+    weights = _weights(low, angles)
+    return np.concatenate([[0.0], np.cumsum(weights) / weights.sum()])
+
+
+def _weights(sharpness: float, angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The day's rate at each angle, as a share of its peak."""
+    weights: NDArray[np.float64] = np.exp(sharpness * (np.cos(angles) - 1.0))
+    return weights

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["WorkingSet"]
 
@@ -25,6 +26,10 @@ class WorkingSet:
     """Celery results not yet expired."""
     node_type: str
     reserved_memory_percent: float
+    peak_to_mean: float = 1.0
+    """The busiest hour's rate over the day's mean."""
+    p99_ms: Mapping[str, float] = field(default_factory=dict)
+    """By use case: what the p99 of its operations' response times may be."""
 
     def scaled_to(self, users: int) -> WorkingSet:
         """The same proportions for another number of users; at least one of what there has to be."""
@@ -40,4 +45,6 @@ class WorkingSet:
             results=round(self.results * factor),
             node_type=self.node_type,
             reserved_memory_percent=self.reserved_memory_percent,
+            peak_to_mean=self.peak_to_mean,
+            p99_ms=self.p99_ms,
         )
