@@ -20,23 +20,27 @@ _BOOTSTRAP_SEED = 1
 
 
 def commands_per_second(run: Run) -> float:
-    """Commands a second that the server processed in the measured phase, its nodes together.
+    """Commands a second that the server processed in the sound seconds, its nodes together.
 
     Raises BadRun where fewer than two samples of the server lie in it.
     """
     first, last = run.measured_seconds
     rows = run.server[run.server["second"].between(first, last)].sort_values("second")
-    if rows["second"].nunique() < 2:
+    commands = "info_total_commands_processed"
+    changes = run.in_sound_samples(rows.assign(
+        commands=rows.groupby("node")[commands].diff(), seconds=rows.groupby("node")["second"].diff()))
+    changes = changes.dropna(subset=["commands", "seconds"])
+    changes = changes[changes["commands"] >= 0]  # a restarted server counts anew
+    if changes.empty:
         raise BadRun(f"run {run.name} does not say what its server did",
                      got=f"{len(rows)} samples of the server in the measured phase",
                      do="record it again on a server that answers INFO, for at least 10 seconds")
-    counts = rows.groupby("node")["info_total_commands_processed"]
-    seconds = rows["second"].iloc[-1] - rows["second"].iloc[0]
-    return float((counts.last() - counts.first()).sum() / seconds)
+    by_node = changes.groupby("node")[["commands", "seconds"]].sum()
+    return float((by_node["commands"] / by_node["seconds"]).sum())
 
 
 def cpu_us_per_command(run: Run) -> Interval | None:
-    """Process CPU (all threads, user and system) per command over the measured phase, µs.
+    """Process CPU (all threads, user and system) per command over the sound seconds, µs.
 
     The interval is a 90 % bootstrap over the seconds of the run: what another stretch of the same load would
     have given. `usec_per_call` of commandstats is a tenth of this and is not used. None without enough load
@@ -45,7 +49,9 @@ def cpu_us_per_command(run: Run) -> Interval | None:
     first, last = run.measured_seconds
     rows = run.server[run.server["second"].between(first, last)].sort_values("second")
     needed = ["info_used_cpu_sys", "info_used_cpu_user", "info_total_commands_processed"]
-    changes = rows.dropna(subset=needed).groupby("node")[needed].diff().dropna()
+    rows = rows.dropna(subset=needed)
+    changes = rows[["second"]].join(rows.groupby("node")[needed].diff())
+    changes = run.in_sound_samples(changes).dropna()
     changes = changes[changes["info_total_commands_processed"] >= _FEWEST_COMMANDS_A_SECOND]
     if len(changes) < 3:
         return None

@@ -16,10 +16,9 @@ __all__ = ["digest", "hit_rate"]
 
 def digest(run: Run) -> Evidence:
     """The evidence of one run. Raises BadRun when it has no measured phase of a few seconds."""
-    first, last = run.measured_seconds
     manifest = run.manifest
     server = manifest["server"]
-    evictions = run.server.loc[run.server["second"].between(first, last), "Evictions"]
+    evictions = run.in_sound_samples(run.server)["Evictions"].dropna()
     return Evidence(
         run_id=run.name,
         recorded_at=str(manifest["started_at"]),
@@ -27,7 +26,7 @@ def digest(run: Run) -> Evidence:
         verdict=run.verdict,
         server=f"{server['engine']} {server['version']}",
         allocator=str(server.get("allocator") or "unknown"),
-        seconds=float(last - first + 1),
+        seconds=float(len(run.sound_seconds)),
         warnings=_warnings(run),
         footprint=footprint(run),
         cpu_us_per_command=cpu_us_per_command(run),
@@ -35,24 +34,36 @@ def digest(run: Run) -> Evidence:
         operations=operation_costs(run),
         latency=latency_by_use_case(run),
         hit_rate=hit_rate(run),
-        evictions=round(evictions.sum()) if len(evictions) else None,
+        evictions=round(evictions.mean() * len(run.sound_seconds)) if len(evictions) else None,
     )
 
 
 def hit_rate(run: Run) -> float | None:
-    """The application's hit rate in the measured phase: cached reads that did not have to be filled."""
-    first, last = run.measured_seconds
+    """The application's hit rate in the sound seconds: cached reads that did not have to be filled."""
     requests = run.requests
     own = (requests["command"] == "") & (requests["clock"] == "service") & (requests["use_case"] == "cache")
-    reads = requests[own & requests["second"].between(first, last)].groupby("outcome")["count"].sum()
+    reads = run.in_sound_seconds(requests[own]).groupby("outcome")["count"].sum()
     looked_up = reads.get("hit", 0) + reads.get("miss", 0)
     return float(reads.get("hit", 0) / looked_up) if looked_up else None
+
+
+def _bound_seconds(run: Run) -> list[str]:
+    """That seconds were left out, or that none could be, since the generator was the bottleneck in them."""
+    first, last = run.measured_seconds
+    bound, seconds = len(run.generator_bound_seconds), last - first + 1
+    if not bound:
+        return []
+    said = f"the generator was the bottleneck in {bound} of {seconds} s"
+    if len(run.sound_seconds) == seconds:
+        return [f"{said}: too few are left to leave them out, so latency and rates are the generator's"]
+    return [f"{said}: they are left out"]
 
 
 def _warnings(run: Run) -> tuple[str, ...]:
     found = []
     if run.verdict != "complete":
         found.append(f"the run is {run.verdict}: {run.manifest.get('verdict_reason') or 'it ended early'}")
+    found.extend(_bound_seconds(run))
     allocator = str(run.manifest["server"].get("allocator") or "unknown")
     if not allocator.startswith("jemalloc"):
         found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")

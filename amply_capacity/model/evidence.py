@@ -71,7 +71,7 @@ class Evidence:
     """Engine and version as the server named itself, e.g. `redis 7.0.15`."""
     allocator: str
     seconds: float
-    """Length of the measured phase."""
+    """Seconds of the measured phase in which the generator kept up: all figures are theirs."""
     warnings: tuple[str, ...]
     """Reasons to read this evidence with care (partial run, libc allocator, …)."""
     footprint: Footprint

@@ -14,7 +14,7 @@ _COLUMNS = ["use case", "operation", "operations", "per second", "p50 ms", "p99 
 
 
 def latency_by_use_case(run: Run) -> dict[str, Latency]:
-    """Service and response time of each use case's operations in the measured phase.
+    """Service and response time of each use case's operations in the sound seconds.
 
     The response time is absent for a closed loop: without a schedule there is nothing to be late for.
     """
@@ -39,9 +39,8 @@ def latency_over_time(run: Run, clock: str, q: float) -> pd.Series:
 
 
 def operation_table(run: Run) -> pd.DataFrame:
-    """One row per operation of the measured phase: counts by outcome, rate, service p50/p99/p99.9 in ms."""
-    first, last = run.measured_seconds
-    seconds = last - first + 1
+    """One row per operation of the sound seconds: counts by outcome, rate, service p50/p99/p99.9 in ms."""
+    seconds = len(run.sound_seconds)
     service = _operations(run).query("clock == 'service'")
     rows = []
     for (use_case, operation), times in service.groupby(["use_case", "operation"]):
@@ -58,6 +57,4 @@ def operation_table(run: Run) -> pd.DataFrame:
 
 
 def _operations(run: Run) -> pd.DataFrame:
-    first, last = run.measured_seconds
-    requests = run.requests
-    return requests[(requests["command"] == "") & requests["second"].between(first, last)]
+    return run.in_sound_seconds(run.requests[run.requests["command"] == ""])

@@ -87,9 +87,7 @@ def _index_members(run: Run) -> float | None:
 
 
 def _connection_bytes(run: Run) -> Interval | None:
-    first, last = run.measured_seconds
-    rows = run.server[run.server["second"].between(first, last)]
-    rows = rows[["info_mem_clients_normal", "CurrConnections"]].dropna()
+    rows = run.in_sound_samples(run.server)[["info_mem_clients_normal", "CurrConnections"]].dropna()
     rows = rows[rows["CurrConnections"] > 1]
     if rows.empty:
         return None

@@ -9,17 +9,14 @@ __all__ = ["operation_costs"]
 
 
 def operation_costs(run: Run) -> dict[str, OperationCost]:
-    """Commands and bytes per operation, by operation name, over the measured phase.
+    """Commands and bytes per operation, by operation name, over the sound seconds.
 
     Commands are counted per operation; bytes are the server's own RESP count spread over the commands, since
     INFO does not tell the operations apart. First form: an operation with large values is charged too little.
     Empty where the server's count is not known.
     """
-    first, last = run.measured_seconds
-    in_phase = run.requests["second"].between(first, last)
-    requests = run.requests[in_phase & (run.requests["clock"] == "service")]
-    server = run.server[run.server["second"].between(first, last)]
-    server = server.dropna(subset=["NetworkBytesIn", "NetworkBytesOut"])
+    requests = run.in_sound_seconds(run.requests[run.requests["clock"] == "service"])
+    server = run.in_sound_samples(run.server).dropna(subset=["NetworkBytesIn", "NetworkBytesOut"])
     commands = requests[requests["command"] != ""]
     parts = commands["command"].str.count(r"\+") + 1
     sent = (commands["count"] * parts).groupby(commands["operation"]).sum()
@@ -27,7 +24,7 @@ def operation_costs(run: Run) -> dict[str, OperationCost]:
     total = float(sent.sum())
     if not total or server.empty:
         return {}
-    seconds = last - first + 1
+    seconds = len(run.sound_seconds)
     bytes_in = float(server["NetworkBytesIn"].mean()) * seconds / total
     bytes_out = float(server["NetworkBytesOut"].mean()) * seconds / total
     costs = {}

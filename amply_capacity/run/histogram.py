@@ -6,23 +6,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["bucket_upper_us", "quantile_us", "quantiles_us"]
+__all__ = ["bucket_number", "bucket_upper_us", "quantile_us", "quantiles_us", "upper_us"]
 
-_EXACT_BELOW_US = 64
 _SUB_BUCKET_BITS = 5  # 32 buckets an octave: a width of 1/32 of the value at most
+_MANTISSA_BITS, _EXPONENT_BIAS = 52, 1023  # of a double, IEEE 754
 
 
-def bucket_upper_us(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The upper bound of each time's bucket, µs, any shape; times under 64 µs are their own bucket.
+def bucket_number(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of each time's bucket, any shape; times under 64 µs are their own bucket.
 
     The log-linear layout of HdrHistogram (Gil Tene, 2012) with 32 sub-buckets an octave: bounds never depend
     on the data, so that histograms of different seconds, processes and runs add up.
     """
     times = np.maximum(times_us, 0)
-    octave = np.frexp(times.astype(np.float64))[1] - 1  # floor(log2), exact for integers below 2**53
-    shift = np.where(times < _EXACT_BELOW_US, 0, octave - _SUB_BUCKET_BITS).astype(np.int64)
-    bounds: NDArray[np.int64] = (((times >> shift) + 1) << shift) - 1
+    # The exponent of a double is the octave, and exact for integers below 2**53.
+    octave = (times.astype(np.float64).view(np.int64) >> _MANTISSA_BITS) - _EXPONENT_BIAS
+    shift = np.maximum(octave - _SUB_BUCKET_BITS, 0)
+    numbers: NDArray[np.int64] = (shift << _SUB_BUCKET_BITS) + (times >> shift)
+    return numbers
+
+
+def upper_us(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The upper bounds of buckets, µs, by their numbers."""
+    shift = np.maximum((numbers >> _SUB_BUCKET_BITS) - 1, 0)
+    bounds: NDArray[np.int64] = ((numbers - (shift << _SUB_BUCKET_BITS) + 1) << shift) - 1
     return bounds
+
+
+def bucket_upper_us(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The upper bound of each time's bucket, µs, any shape."""
+    return upper_us(bucket_number(times_us))
 
 
 def quantile_us(buckets: pd.Series, counts: pd.Series, q: float) -> float:

@@ -14,14 +14,18 @@ import pandas as pd
 
 from amply_capacity.errors import BadRun
 from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
+from amply_capacity.run.conclusion import with_details
+from amply_capacity.run.phase import phase_seconds
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
-from amply_capacity.run.writer import finish, is_being_written
+from amply_capacity.run.writer import PARTS, drop_parts, finish, is_being_written, is_finished
 
 __all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
 
 _NEEDED = ("run", "verdict", "scenario", "started_at")
-
+_FEWEST_SECONDS = 3
 _WRITER_SECONDS = 5.0
+_REPLICA = "slave"  # as INFO spells it
+_CUT_OFF = "it was cut off while it was recorded"
 
 
 @dataclass(frozen=True)
@@ -57,26 +61,55 @@ class Run:
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        events = self._table("events")
-        return events.assign(detail=events["detail"].map(json.loads))
+        return with_details(self._table("events"))
 
     @cached_property
     def measured_seconds(self) -> tuple[int, int]:
         """First and last whole Unix second of the measured phase, both inclusive."""
-        phases = self.events[self.events["kind"] == "phase"]
-        starts = phases.loc[phases["name"] == "measured", "time_s"]
-        ends = phases.loc[phases["name"] == "ended", "time_s"]
-        seconds = self.requests["second"]
-        if starts.empty or seconds.empty:
+        phase = phase_seconds(self.events, self.requests)
+        if phase is None:
             raise BadRun(f"run {self.name} has no measured phase", got="it ended before the load began",
                          do="record it again for at least 10 seconds, e.g. with -t 30s")
-        first = int(starts.iloc[0]) + 1
-        last = int(ends.iloc[-1]) - 1 if len(ends) else int(seconds.max()) - 1
-        if last - first < 2:
+        first, last = phase
+        if last - first + 1 < _FEWEST_SECONDS:
             raise BadRun(f"run {self.name} is too short to say anything",
                          got=f"{max(last - first + 1, 0)} whole seconds of load",
                          do="record it again for at least 10 seconds, e.g. with -t 30s")
         return first, last
+
+    @cached_property
+    def generator_bound_seconds(self) -> frozenset[int]:
+        """Seconds of the measured phase in which the generator, not the server, was the bottleneck."""
+        first, last = self.measured_seconds
+        return frozenset(second for second in self.manifest.get("generator_bound_seconds") or ()
+                         if first <= second <= last)
+
+    @cached_property
+    def sound_seconds(self) -> tuple[int, ...]:
+        """Seconds of the measured phase that models use: those in which the generator kept up.
+
+        All of them where fewer than three would be left: `digest` then warns of it.
+        """
+        first, last = self.measured_seconds
+        sound = tuple(second for second in range(first, last + 1)
+                      if second not in self.generator_bound_seconds)
+        return sound if len(sound) >= _FEWEST_SECONDS else tuple(range(first, last + 1))
+
+    def in_sound_seconds(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those rows of `requests` whose second is sound."""
+        return rows[rows["second"].isin(self.sound_seconds)]
+
+    def in_sound_samples(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those rows of `server`, or of its changes, that tell of sound seconds only, and of primaries.
+
+        A replica repeats every write: its work is no other load. A sample counts what happened since the one
+        before: one taken in the second after an unsound one tells of both.
+        """
+        first, last = self.measured_seconds
+        unsound = frozenset(range(first, last + 1)) - frozenset(self.sound_seconds)
+        unsound |= {second + 1 for second in unsound}
+        sound = rows["second"].between(first, last) & ~rows["second"].isin(unsound)
+        return rows[sound & (rows["role"] != _REPLICA)] if "role" in rows else rows[sound]
 
     def _table(self, name: str) -> pd.DataFrame:
         path = self.directory / f"{name}.parquet"
@@ -103,7 +136,7 @@ def read_run(directory: Path | str) -> Run:
     """
     path = _locate(directory)
     manifest = _manifest(path)
-    unfinished = (path / "parts").is_dir()
+    unfinished = (path / PARTS).is_dir()
     missing = [f"{table}.parquet" for table in TABLES if not (path / f"{table}.parquet").exists()]
     if unfinished or missing:
         raise BadRun("the run is truncated: it was cut off while it was recorded, or files were lost",
@@ -127,8 +160,11 @@ def recover(directory: Path | str) -> Run:
         raise BadRun("the run is still being recorded", got=f"{path}",
                      do="end its load test, or wait for its end")
     manifest = _manifest(path)
-    if (path / "parts").is_dir():
-        finish(path, {**manifest, "verdict": "partial"})
+    if (path / PARTS).is_dir():
+        if is_finished(path, manifest):  # killed between its last two steps
+            drop_parts(path)
+        else:
+            finish(path, {**manifest, "verdict": "partial", "verdict_reason": _CUT_OFF})
     return read_run(path)
 
 
@@ -168,6 +204,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text())
     except FileNotFoundError:
+        if (path / PARTS).is_dir():
+            raise BadRun("the run was cut off before anything was recorded", got=f"no run.json in {path}",
+                         do="remove the folder, and record it again") from None
         raise BadRun("this is no run directory", got=f"no run.json in {path}",
                      do="choose another; `amply-capacity runs list` shows them") from None
     except (ValueError, OSError) as error:

@@ -9,9 +9,10 @@ __all__ = ["FAILED_OUTCOMES", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", 
 SCHEMA_VERSION = 1
 FAILED_OUTCOMES = ("error", "timeout", "disconnected", "unreachable")
 VERDICTS = {
-    "complete": "recorded from start to end, the generator kept up",
-    "partial": "the recording ended early: what is there is whole, but short",
-    "generator-bound": "the generator, not the server, set the pace: latency and rates are the generator's",
+    "complete": "recorded from start to end, and the generator kept up in most seconds",
+    "partial": "the recording ended early, or a worker was lost: what is there is whole, but short",
+    "generator-bound": "the generator, not the server, was the bottleneck in most seconds: latency and rates "
+                       "are the generator's",
 }
 
 
@@ -82,6 +83,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("second", "int64",
                "Unix second of the sample; counts are since the sample before, per second"),
         Column("node", "string", "host:port"),
+        Column("role", "string", "master or slave, as INFO calls a primary and a replica"),
         *(Column(name, _NUMBER, meaning) for name, meaning in _SERVER_METRICS),
         *(Column(name, _NUMBER, f"INFO {name.removeprefix('info_')}, {unit}") for name, unit in RAW_INFO),
     ),
@@ -112,8 +114,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "events": (
         Column("time_s", _NUMBER, "Unix time"),
-        Column("kind", "string", "phase, error, generator or finding"),
-        Column("name", "string", "what began or happened"),
+        Column("kind", "string", "phase, error, generator, finding or knee"),
+        Column("name", "string",
+               "what began or happened. Of a generator process: load (its own CPU, wait and lag in a "
+               "second), bottleneck (it, not the server, held the load back in that second), worker lost, "
+               "worker back, worker joined, clock skew. Of a knee search: began (its objectives), step (a "
+               "rate, its measured seconds and verdict), ended (the knee, as in run.json)"),
         Column("detail", "string", "JSON object of its figures"),
     ),
 }
@@ -126,6 +132,8 @@ def describe() -> str:
         f"Schema version {SCHEMA_VERSION}. `run.json` holds the scenario, seeds, target (never a secret),",
         "server, generator, versions and the SHA-256 of each file. Each table is a Parquet file that pandas",
         "reads alone. An absent figure is null: it was not measured. It is never 0.\n",
+        "In `run.json`, `generator_bound_seconds` lists the Unix seconds in which the generator was the",
+        "bottleneck (the models leave them out), `lost_workers` the workers that stopped reporting.\n",
         "Verdicts: " + "; ".join(f"`{name}`: {meaning}" for name, meaning in VERDICTS.items()) + ".\n",
     ]
     for table, columns in TABLES.items():

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from amply_capacity.disk import on_disk, replacing
+from amply_capacity.run.conclusion import conclusion, with_details
 from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
 
-__all__ = ["RunWriter", "arrow_schema", "finish", "is_being_written", "write_manifest"]
+__all__ = ["PARTS", "RunWriter", "Verdict", "arrow_schema", "drop_parts", "finish", "is_being_written",
+           "is_finished", "write_manifest"]
 
+Verdict = Callable[[Mapping[str, pd.DataFrame], Mapping[str, Any]], Mapping[str, Any]]
+"""More facts, from the tables `requests`, `server` and `events` (its details as dicts) and the manifest."""
+
+PARTS = "parts"
+_DROPPED = ".parts-dropped"
 _MANIFEST = "run.json"
 _WHEN_FULL = "free space and `amply-capacity runs recover` what was recorded"
 
@@ -38,6 +45,10 @@ class RunWriter:
     Each table is an Arrow stream under `parts/` that grows by whole batches, so that whatever was appended
     before a kill can be read back. `close` turns the parts into Parquet. Raises BadInput for a directory
     that holds something, and DiskFull when the disk is full; what was appended before stays readable.
+
+    A kill of the process loses nothing that was appended, since the system has it. A crash of the machine
+    loses what the system had not yet written to the disk, on Linux half a minute at most; a closed run is on
+    the disk whole.
     """
 
     def __init__(self, directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -47,11 +58,11 @@ class RunWriter:
         existed = directory.exists()
         with on_disk(directory):
             try:
-                (directory / "parts").mkdir(parents=True, exist_ok=True)
+                (directory / PARTS).mkdir(parents=True, exist_ok=True)
                 self._lock = _lock(directory)
                 write_manifest(directory, self.manifest)
             except OSError:
-                shutil.rmtree(directory / "parts" if existed else directory, ignore_errors=True)
+                shutil.rmtree(directory / PARTS if existed else directory, ignore_errors=True)
                 raise
 
     def append(self, table: str, rows: pd.DataFrame | list[dict[str, Any]]) -> None:
@@ -65,13 +76,17 @@ class RunWriter:
         # An Arrow stream is its schema's message and a message per batch, one after the other.
         messages = [bytes(batch.serialize()) for batch in whole.to_batches()]
         with on_disk(self.directory, do=_WHEN_FULL):
-            _grow(self.directory / "parts" / f"{table}.arrows", bytes(schema.serialize()), messages)
+            _grow(self.directory / PARTS / f"{table}.arrows", bytes(schema.serialize()), messages)
 
-    def close(self, **facts: Any) -> None:
-        """End the recording: add `facts` (verdict, generator, …) to the manifest, write the Parquet files."""
+    def close(self, judge: Verdict | None = None, **facts: Any) -> dict[str, Any]:
+        """End the recording: write the Parquet files and the manifest with `facts` and what `judge` finds.
+
+        Returns the final manifest.
+        """
         self.manifest.update(facts)
-        finish(self.directory, self.manifest)
+        final = finish(self.directory, self.manifest, judge)
         os.close(self._lock)
+        return final
 
     def amend(self, **facts: Any) -> None:
         """Add facts to the manifest of a run that has been closed."""
@@ -91,32 +106,75 @@ def is_being_written(directory: Path) -> bool:
     return False
 
 
-def finish(directory: Path, manifest: Mapping[str, Any]) -> None:
+def finish(directory: Path, manifest: Mapping[str, Any], judge: Verdict | None = None) -> dict[str, Any]:
     """Turn a run's parts into its Parquet files, each table's, maybe empty; then write the final manifest.
 
-    Raises DiskFull; the parts are there until all is written.
+    The seconds in which the generator was the bottleneck are marked (`run.conclusion`), and `judge` may add
+    facts. Raises DiskFull; the parts are there until all is written, to the disk. Returns the manifest.
     """
     files: dict[str, str] = {}
+    frames: dict[str, pd.DataFrame] = {}
+    facts: dict[str, Any] = {}
     with on_disk(directory, do=_WHEN_FULL):
-        for table in TABLES:
-            rows = _compact(table, _read_part(directory / "parts" / f"{table}.arrows", table))
+        for table in ("requests", "server", "events", "commands", "accesses"):
+            rows = _compact(table, _read_part(directory / PARTS / f"{table}.arrows", table))
+            if table in {"requests", "server"}:
+                frames[table] = rows.to_pandas()
+            if table == "events":
+                events = rows.to_pandas()
+                facts, marks = conclusion(events, frames["requests"], str(manifest.get("arrivals")))
+                frames["events"] = pd.concat([events, pd.DataFrame(marks)]) if marks else events
+                rows = pa.Table.from_pandas(frames["events"], schema=rows.schema, preserve_index=False)
             path = directory / f"{table}.parquet"
             with replacing(path) as partial:
                 pq.write_table(rows, partial, compression="zstd", compression_level=9)
+                _to_disk(partial)
             files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        write_manifest(directory, {**manifest, "files": files})
-        shutil.rmtree(directory / "parts", ignore_errors=True)
+        final = {**manifest, **facts, "files": dict(sorted(files.items()))}
+        if judge is not None:
+            final |= judge(frames | {"events": with_details(frames["events"])}, final)
+        write_manifest(directory, final)
+        drop_parts(directory)
+    return final
+
+
+def is_finished(directory: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the tables and the manifest are final, though the parts may still be there."""
+    try:
+        return bool(manifest.get("files")) and all(
+            hashlib.sha256((directory / name).read_bytes()).hexdigest() == digest
+            for name, digest in manifest["files"].items())
+    except OSError:
+        return False
+
+
+def drop_parts(directory: Path) -> None:
+    """Remove the parts of a run that has its tables; in one step, so that a kill leaves all or none."""
+    dropped = directory / _DROPPED
+    shutil.rmtree(dropped, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(directory / PARTS, dropped)
+    shutil.rmtree(dropped, ignore_errors=True)
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Write `run.json` in one step: a reader sees the old one or the new one, whole. Raises OSError."""
     with replacing(directory / _MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        _to_disk(partial)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(directory: Path) -> int:
     """Hold the run as its writer, by this descriptor. Raises OSError where another process does."""
-    descriptor = os.open(directory / "parts" / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(directory / PARTS / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -185,3 +185,37 @@ def test_runs_are_listed_newest_first_and_found_by_name(recorded_run: Path) -> N
 def test_without_runs_the_example_is_taken(recorded_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "EXAMPLE_RUN", recorded_run)
     assert newest_or_example().directory == recorded_run
+
+
+class TestSoundSeconds:
+    """Of a phase of ten seconds, 101 to 110."""
+
+    @staticmethod
+    def _run(directory: Path, bound: list[int]) -> reader.Run:
+        writer = RunWriter(directory, {"run": "r1", "scenario": "mixed", "started_at": "then"})
+        writer.append("events", [{"time_s": time_s, "kind": "phase", "name": name, "detail": "{}"}
+                                 for time_s, name in ((100.5, "measured"), (111.5, "ended"))])
+        writer.append("requests", [
+            {"second": second, "use_case": "cache", "operation": "cached_read", "command": "",
+             "outcome": "hit", "clock": "service", "bucket_us": 1, "count": 1} for second in range(100, 113)])
+        writer.append("server", [{"second": second, "node": "a:1"} for second in range(100, 113)])
+        writer.close(generator_bound_seconds=bound)
+        return read_run(directory)
+
+    def test_all_are_sound_where_the_generator_kept_up(self, tmp_path: Path) -> None:
+        run = self._run(tmp_path / "run", [])
+        assert run.sound_seconds == tuple(range(101, 111))
+        assert run.in_sound_seconds(run.requests)["second"].tolist() == list(range(101, 111))
+        assert run.in_sound_samples(run.server)["second"].tolist() == list(range(101, 111))
+
+    def test_marked_ones_are_left_out_and_so_is_the_sample_that_counts_them(self, tmp_path: Path) -> None:
+        run = self._run(tmp_path / "run", [90, 103, 104, 110])
+        assert run.generator_bound_seconds == {103, 104, 110}
+        assert run.sound_seconds == (101, 102, 105, 106, 107, 108, 109)
+        assert run.in_sound_seconds(run.requests)["second"].tolist() == list(run.sound_seconds)
+        assert run.in_sound_samples(run.server)["second"].tolist() == [101, 102, 106, 107, 108, 109]
+
+    def test_nothing_is_left_out_where_too_little_would_be_left(self, tmp_path: Path) -> None:
+        run = self._run(tmp_path / "run", list(range(101, 109)))
+        assert len(run.generator_bound_seconds) == 8
+        assert run.sound_seconds == tuple(range(101, 111))

@@ -205,3 +205,80 @@ def test_facts_can_be_added_to_a_closed_run(writer: RunWriter) -> None:
     writer.amend(verdict="complete")
     manifest = read_run(writer.directory).manifest
     assert (manifest["ended_at"], manifest["verdict"], manifest["run"]) == ("then", "complete", "r1")
+
+
+def _note(second: int, cpu_percent: float) -> dict[str, Any]:
+    detail = {"second": second, "seconds": 1.0, "pid": 1, "role": "alone", "cpu_percent": cpu_percent,
+              "lag_ms": 0.1}
+    return {"time_s": second + 1.0, "kind": "generator", "name": "load", "detail": json.dumps(detail)}
+
+
+def _busy_run(directory: Path) -> RunWriter:
+    """Ten measured seconds, 101 to 110, of which the generator was busy in 104 and 105."""
+    writer = RunWriter(directory, _MANIFEST | {"arrivals": "closed"})
+    writer.append("requests", [_row(second) for second in range(100, 113)])
+    writer.append("events", [{"time_s": time_s, "kind": "phase", "name": name, "detail": "{}"}
+                             for time_s, name in ((100.5, "measured"), (111.5, "ended"))])
+    writer.append("events", [_note(second, 95.0 if second in {104, 105} else 20.0)
+                             for second in range(100, 112)])
+    return writer
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_seconds_in_which_the_generator_was_the_bottleneck_are_marked_also_in_a_recovered_run(
+    cut_off: bool, tmp_path: Path
+) -> None:
+    writer = _busy_run(tmp_path / "run")
+    if cut_off:
+        os.close(writer._lock)
+        run = recover(writer.directory)
+    else:
+        writer.close()
+        run = read_run(writer.directory)
+    marks = run.events[run.events["name"] == "bottleneck"]
+    assert run.manifest["generator_bound_seconds"] == [104, 105]
+    assert [detail["second"] for detail in marks["detail"]] == [104, 105]
+    assert set(marks["kind"]) == {"generator"}
+    assert marks["detail"].iloc[0]["cause"] == "cpu"
+    assert run.sound_seconds == (101, 102, 103, 106, 107, 108, 109, 110)
+
+
+def test_what_is_judged_is_in_the_first_and_only_final_manifest(tmp_path: Path) -> None:
+    writer = _busy_run(tmp_path / "run")
+    seen: dict[str, Any] = {}
+
+    def judge(tables: Any, manifest: Any) -> dict[str, str]:
+        seen.update(rows={name: len(table) for name, table in tables.items()}, manifest=dict(manifest))
+        return {"verdict": "complete"}
+
+    final = writer.close(judge, ended_at="now")
+    assert seen["rows"] == {"requests": 13, "server": 0, "events": 16}
+    assert seen["manifest"]["generator_bound_seconds"] == [104, 105]
+    assert read_run(writer.directory).manifest == final
+    assert (final["verdict"], final["ended_at"]) == ("complete", "now")
+
+
+@pytest.mark.parametrize("gone", [0, 1, 3])
+def test_a_kill_between_the_last_steps_of_closing_loses_nothing(gone: int, tmp_path: Path) -> None:
+    """The tables and the manifest are final; some of the parts were removed already, or none."""
+    writer = _busy_run(tmp_path / "run")
+    parts = {path.name: path.read_bytes() for path in (writer.directory / "parts").iterdir()}
+    writer.close(verdict="complete")
+    whole = read_run(writer.directory).requests
+    (writer.directory / "parts").mkdir()
+    for name in sorted(parts)[gone:]:
+        (writer.directory / "parts" / name).write_bytes(parts[name])
+    with pytest.raises(BadRun, match="runs recover"):
+        read_run(writer.directory)
+    run = recover(writer.directory)
+    assert run.verdict == "complete"
+    pd.testing.assert_frame_equal(run.requests, whole)
+    assert {path.name for path in writer.directory.iterdir()} == {
+        "run.json", *(f"{table}.parquet" for table in TABLES)}
+
+
+def test_a_run_that_was_cut_off_before_its_manifest_says_so(tmp_path: Path) -> None:
+    (tmp_path / "run" / "parts").mkdir(parents=True)
+    for read in (read_run, recover):
+        with pytest.raises(BadRun, match="cut off before anything was recorded"):
+            read(tmp_path / "run")

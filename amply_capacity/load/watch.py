@@ -1,0 +1,80 @@
+"""A generator process' eye on itself: its CPU, its wait for a CPU, and the lag of its event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+
+from amply_capacity.load.recorder import Recorder
+
+__all__ = ["Watch", "run_queue_seconds"]
+
+_TICK_SECONDS = 0.05  # 20 wake-ups a second: together less than 0.1 % of a core
+_SCHEDSTAT = Path("/proc/self/schedstat")
+
+
+def run_queue_seconds() -> float | None:
+    """How long the main thread has waited on a run queue so far, ready to run; None where Linux is not.
+
+    Second field of /proc/self/schedstat, ns (Documentation/scheduler/sched-stats.rst). The main thread is the
+    one in which gevent runs.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9
+    return None
+
+
+class Watch:
+    """Notes an event `load` for every Unix second of this process, from the call on until it is killed.
+
+    Its figures: `second`; `seconds`, the time that it covers, more than 1 where the loop stood still beyond
+    the second's end; `cpu_percent` of a core, all threads; `wait_percent`, ready to run but without a CPU;
+    `lag_ms`, the longest delay of a timer; `pid`; `role`: alone, master or worker; `worker`, its share.
+    """
+
+    def __init__(self, recorder_now: Callable[[], Recorder | None], role: str) -> None:
+        self._recorder_now, self._role = recorder_now, role
+        self.worker: int | None = None
+        """The share of the population that this process plays, as a worker."""
+
+    def run(self) -> None:
+        """Watch until the greenlet is killed."""
+        self._wait_until(float(int(time.time()) + 1))
+        while True:
+            self._one_second()
+
+    def _one_second(self) -> None:
+        second = int(time.time())
+        began, cpu, waited = time.perf_counter(), time.process_time(), run_queue_seconds()
+        lag_seconds = 0.0
+        tick = float(second)
+        while tick < second + 1:
+            tick += _TICK_SECONDS
+            lag_seconds = max(lag_seconds, self._wait_until(min(tick, float(second + 1))))
+            tick = max(tick, time.time() - _TICK_SECONDS)
+        elapsed = time.perf_counter() - began
+        detail = {"second": second, "seconds": round(elapsed, 3), "pid": os.getpid(), "role": self._role,
+                  "cpu_percent": round(100.0 * (time.process_time() - cpu) / elapsed, 2),
+                  "lag_ms": round(1000.0 * lag_seconds, 3)}
+        waited_now = run_queue_seconds()
+        if waited is not None and waited_now is not None:
+            detail["wait_percent"] = round(100.0 * (waited_now - waited) / elapsed, 2)
+        if self.worker is not None:
+            detail["worker"] = self.worker
+        recorder = self._recorder_now()
+        if recorder is not None:
+            recorder.event("generator", "load", **detail)
+
+    def _wait_until(self, time_s: float) -> float:
+        """Sleep until then; how much later it became, s. A moment that has passed is no lag of this sleep."""
+        pause = time_s - time.time()
+        if pause <= 0.0:
+            return 0.0
+        began = time.perf_counter()
+        gevent.sleep(pause)
+        return max(time.perf_counter() - began - pause, 0.0)

@@ -1,0 +1,67 @@
+"""A real event loop that watches itself, in this process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.monkey
+import pytest
+
+from amply_capacity.load import watch
+from amply_capacity.load.recorder import Recorder
+from amply_capacity.load.watch import Watch, run_queue_seconds
+
+
+def _watched(work: Callable[[], None]) -> list[dict[str, Any]]:
+    """What is noted in the first two seconds, while `work` is done at the start of each."""
+    recorder = Recorder()
+    noted: list[dict[str, Any]] = []
+    watcher = gevent.spawn(Watch(lambda: recorder, "alone").run)
+    try:
+        with gevent.Timeout(20.0):
+            while len(noted) < 2:
+                gevent.sleep(1.05 - time.time() % 1.0)
+                work()
+                noted += [json.loads(event["detail"]) for event in recorder.drain().events]
+    finally:
+        watcher.kill()
+    return noted
+
+
+def _use_cpu() -> None:
+    until = time.thread_time() + 0.3
+    while time.thread_time() < until:
+        pass
+
+
+def test_a_loop_that_is_blocked_shows_its_lag_without_cpu_and_one_that_computes_shows_both() -> None:
+    sleep = gevent.monkey.get_original("time", "sleep")
+    blocked, computing = _watched(lambda: sleep(0.3)), _watched(_use_cpu)
+    for noted in (blocked, computing):
+        assert max(one["lag_ms"] for one in noted) >= 200.0
+        assert {one["role"] for one in noted} == {"alone"}
+        assert all(one["seconds"] > 0.5 for one in noted)
+    cpu_seconds = [sum(one["cpu_percent"] * one["seconds"] / 100.0 for one in noted)
+                   for noted in (blocked, computing)]
+    assert cpu_seconds[0] < 0.25 < cpu_seconds[1]
+
+
+@pytest.mark.skipif(run_queue_seconds() is None, reason="the kernel does not tell")
+def test_the_wait_for_a_cpu_never_falls() -> None:
+    before = run_queue_seconds()
+    _use_cpu()
+    after = run_queue_seconds()
+    assert before is not None
+    assert after is not None
+    assert after >= before >= 0.0
+
+
+def test_where_the_kernel_does_not_tell_nothing_is_noted(monkeypatch: pytest.MonkeyPatch,
+                                                         tmp_path: Any) -> None:
+    monkeypatch.setattr(watch, "_SCHEDSTAT", tmp_path / "none")
+    assert run_queue_seconds() is None
+    assert all("wait_percent" not in noted for noted in _watched(lambda: None))
