@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Access, Label, RawBatch
+from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Access, Kind, Label, RawBatch
 
-__all__ = ["ACCESS_OPS", "CLOCKS", "Recorder", "to_us"]
+__all__ = ["TRACED", "Recorder", "to_us"]
 
-CLOCKS = ("service", "response", "lateness")
-ACCESS_OPS = frozenset({"get", "set", "setex", "incr", "del", "expire", "sadd", "srem", "smembers"})
+TRACED = frozenset({"GET", "SET", "SETEX", "INCR", "DEL", "EXPIRE", "SADD", "SREM", "SMEMBERS"})
+"""The commands whose key accesses are kept."""
 
 
 def to_us(seconds: float) -> int:
@@ -22,14 +22,20 @@ def to_us(seconds: float) -> int:
     return min(max(int(seconds * 1e6), 0), TIME_MASK)
 
 
+_THINNING = 0.84
+"""What is left of R at each lowering: small steps keep the trace near its bound whatever the traffic."""
+
+
 class Recorder:
     """Collects times as packed integers and key accesses of a hash-sampled set of keys.
 
-    A time costs a list append: `label << 32 | microseconds`. The second it belongs to is that of its reply;
-    the list is changed when a reply arrives in a new second. `max_accesses_per_second` bounds the trace:
-    where more arrive, the sampling rate R is halved, and the writer later drops the keys that the lower rate
-    leaves out. Everything else (histograms, hashes, files) is done by the recording process, from what
-    `drain` hands over.
+    A time costs a list append: `label << 32 | microseconds`, where one label may stand for several rows: the
+    time of a command that is a whole operation is the command's, the operation's service and its response.
+    The second it belongs to is that of its reply; the list is changed when a reply arrives in a new second.
+
+    `max_accesses_per_second` bounds the trace: where more arrive, the sampling rate R is lowered, and the
+    writer later drops the keys that the lower rate leaves out. Everything else (histograms, hashes, files) is
+    done by the recording process, from what `drain` hands over.
     """
 
     def __init__(self, max_accesses_per_second: int = 1000,
@@ -40,7 +46,7 @@ class Recorder:
         self._epoch_offset = time.time() - clock()
         self._second = 0
         self._filled: list[tuple[int, list[int]]] = []
-        self._labels: list[Label] = []
+        self._labels: list[Label] = [()]  # no label is 0, so that a look-up may end in `or`
         self._label_ids: dict[Label, int] = {}
         self._accesses: list[Access] = []
         self._access_limit = max_accesses_per_second
@@ -49,13 +55,12 @@ class Recorder:
         self._events: list[dict[str, Any]] = []
         self.roll(clock())
 
-    def label(self, use_case: str, operation: str, command: str, outcome: str, clock: str) -> int:
-        """The packed prefix for times of that kind: add the microseconds and append the sum to `samples`."""
-        key = (use_case, operation, command, outcome, clock)
-        number = self._label_ids.get(key)
+    def label(self, *kinds: Kind) -> int:
+        """The packed prefix for times of those kinds: add the microseconds, append the sum to `samples`."""
+        number = self._label_ids.get(kinds)
         if number is None:
-            number = self._label_ids[key] = len(self._labels)
-            self._labels.append(key)
+            number = self._label_ids[kinds] = len(self._labels)
+            self._labels.append(kinds)
         return number << TIME_BITS
 
     def roll(self, now: float) -> None:
@@ -71,8 +76,8 @@ class Recorder:
         """Keep one access to a key whose CRC-32 lies below `access_below`."""
         self._accesses_in_second += 1
         if self._accesses_in_second > self._access_limit:
-            self.access_below //= 2
-            self._accesses_in_second //= 2
+            self.access_below = int(self.access_below * _THINNING)
+            self._accesses_in_second = int(self._accesses_in_second * _THINNING)
         self._accesses.append((now + self._epoch_offset, op, key, value_bytes, ttl_s, self.access_below))
 
     def error(self, use_case: str, operation: str, text: str) -> None:

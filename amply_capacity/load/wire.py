@@ -14,16 +14,20 @@ from typing import IO, Any
 from amply_capacity.target.endpoint import Endpoint
 
 __all__ = [
-    "TIME_BITS", "TIME_MASK", "Access", "Begin", "Close", "Event", "Label", "Open", "RawBatch", "Sync",
-    "read_message", "write_message",
+    "TIME_BITS", "TIME_MASK", "Access", "Begin", "Close", "Event", "Kind", "Label", "Limits", "Open",
+    "RawBatch", "Search", "Sync", "read_message", "write_message",
 ]
 
 _LENGTH = struct.Struct("<Q")
 TIME_BITS = 32
 TIME_MASK = (1 << TIME_BITS) - 1
 
-Label = tuple[str, str, str, str, str]
-"""use case, operation, command (empty for the operation itself), outcome, clock"""
+Kind = tuple[str, str, str, str, str, int]
+"""use case, operation, command (empty for the operation itself), outcome, clock, and a factor: 1 where the
+clock shows the time recorded, 0 where it stood still."""
+
+Label = tuple[Kind, ...]
+"""What one recorded time stands for."""
 
 Access = tuple[float, str, str, int | None, float | None, int]
 """Unix time, operation, key, value bytes, TTL in seconds, and the CRC-32 below which keys were kept."""
@@ -34,7 +38,7 @@ class RawBatch:
     """What a generator process measured since the last batch, in the form that costs it least.
 
     A sample is `label number << 32 | microseconds`, 64-bit little-endian; `seconds` holds those of each Unix
-    second.
+    second, and a sample counts once for each kind of its label.
     """
 
     labels: list[Label]
@@ -43,18 +47,38 @@ class RawBatch:
     errors: list[tuple[str, str, str, int]] = field(default_factory=list)
     """Use case, operation, the error's first words, how often."""
     events: list[dict[str, Any]] = field(default_factory=list)
+    offered: list[tuple[int, int]] = field(default_factory=list)
+    """By Unix second: operations that the schedule wanted started in it, whatever became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A knee to be searched: the objectives by use case, and the rate to begin with."""
+
+    objectives_ms: dict[str, float]
+    first_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends a run before its time; None is no limit."""
+
+    error_share: float | None
+    p99_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The first message: where to write, what is known, and which server to sample."""
+    """The first message: where to write, what is known, which servers to sample, and what to watch for."""
 
     directory: Path
     manifest: dict[str, Any]
-    endpoint: Endpoint
-    node: str
+    nodes: tuple[Endpoint, ...]
     emulated_node_type: str | None
     is_ours: bool
+    search: Search | None = None
+    limits: Limits | None = None
+    has_workers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

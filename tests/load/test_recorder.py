@@ -36,7 +36,7 @@ def _recorder(limit: int = 2000) -> tuple[Recorder, float]:
 
 def test_a_time_belongs_to_the_second_of_its_reply() -> None:
     recorder, offset = _recorder()
-    label = recorder.label("cache", "cached_read", "", "hit", "service")
+    label = recorder.label(("cache", "cached_read", "", "hit", "service", 1))
     first = recorder.second_ends  # a whole Unix second, on the recorder's clock
     for now in (first - 0.001, first, first + 0.5, first + 0.999, first + 7.75):
         _at(recorder, now, label, 10)
@@ -68,7 +68,7 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
     now, drained, expected = 1000.0, [], {}
     for number, (operation, clock, time_us, pause) in enumerate(samples):
         now += pause
-        _at(recorder, now, recorder.label("sessions", operation, "", "ok", clock), time_us)
+        _at(recorder, now, recorder.label(("sessions", operation, "", "ok", clock, 1)), time_us)
         expected[operation, clock] = expected.get((operation, clock), 0) + 1
         if number % every == 0:
             drained.append(tables(recorder.drain()).requests)
@@ -79,9 +79,9 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
 
 def test_labels_of_different_kinds_do_not_mix() -> None:
     recorder, _ = _recorder()
-    first = recorder.label("cache", "cached_read", "GET", "ok", "service")
-    second = recorder.label("cache", "cached_read", "GET", "error", "service")
-    assert recorder.label("cache", "cached_read", "GET", "ok", "service") == first
+    first = recorder.label(("cache", "cached_read", "GET", "ok", "service", 1))
+    second = recorder.label(("cache", "cached_read", "GET", "error", "service", 1))
+    assert recorder.label(("cache", "cached_read", "GET", "ok", "service", 1)) == first
     _at(recorder, 1000.0, first, 2**32 - 1)
     _at(recorder, 1000.0, second, 0)
     rows = tables(recorder.drain()).requests.set_index("outcome")
@@ -103,15 +103,15 @@ def test_a_time_never_reaches_into_its_label(seconds: float, us: int) -> None:
     assert to_us(seconds) == us
 
 
-def test_too_many_accesses_halve_the_sampling_rate() -> None:
+def test_too_many_accesses_lower_the_sampling_rate() -> None:
     recorder, _ = _recorder(limit=100)
     for number in range(100):
         recorder.access(1000.0, "get", f"session:{number}", 1, None)
     assert recorder.access_below == 1 << 32
     recorder.access(1000.0, "get", "session:100", 1, None)
-    assert recorder.access_below == 1 << 31
+    assert recorder.access_below == int(0.84 * (1 << 32))
     rates = [row["sampling_rate"] for row in tables(recorder.drain()).accesses]
-    assert rates == [1.0] * 100 + [0.5]
+    assert rates == pytest.approx([1.0] * 100 + [0.84])
 
 
 def test_the_trace_stays_near_its_bound_whatever_the_traffic() -> None:
@@ -128,7 +128,7 @@ def test_the_trace_stays_near_its_bound_whatever_the_traffic() -> None:
         kept.append(len(tables(recorder.drain()).accesses))
     assert recorder.access_below < 1 << 32
     assert max(kept[1:]) <= 200
-    assert min(kept) > 0
+    assert min(kept) > 60
 
 
 def test_a_new_second_counts_its_accesses_anew() -> None:

@@ -1,0 +1,50 @@
+"""Lets the commands of one turn of the event loop leave together.
+
+A command that is sent on its own wakes the server, which answers and sleeps again before the next one: on
+loopback waking it is most of what sending costs. Sent in a row, the first wakes it for all.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, Protocol
+
+__all__ = ["Outbox", "Sender"]
+
+_ATTRIBUTE = "amply_outbox"
+
+
+class Sender(Protocol):
+    """A connection that has a command to send and waits for its reply."""
+
+    def leave(self, packed: bytes, now: float) -> None: ...
+
+
+class Outbox:
+    """The commands that are to leave before the event loop waits the next time."""
+
+    def __init__(self, hub: Any) -> None:
+        self._waiting: list[tuple[Sender, bytes]] = []
+        self.add = self._waiting.append
+        # The last thing before a wait: gevent runs what was spawned there too, and that may send as well.
+        self._watcher = hub.loop.prepare(priority=hub.loop.MINPRI)
+        self._watcher.start(self.flush)
+        hub.loop.run_callback(self.flush)  # a watcher started while its like are run waits for the next turn
+
+    @classmethod
+    def of(cls, hub: Any) -> Outbox:
+        """The outbox of that event loop, made when first asked for."""
+        outbox = getattr(hub, _ATTRIBUTE, None)
+        if outbox is None:
+            outbox = cls(hub)
+            setattr(hub, _ATTRIBUTE, outbox)
+        return outbox
+
+    def flush(self) -> None:
+        """Have all of them leave, in their order."""
+        waiting = self._waiting
+        if waiting:
+            leaving = waiting[:]
+            waiting.clear()
+            for sender, packed in leaving:
+                sender.leave(packed, perf_counter())
