@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import node_type
+from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
 from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.report.money import usd
 from amply_capacity.report.run_figures import latency, server_cpu, throughput
@@ -16,7 +17,9 @@ from amply_capacity.report.run_figures import latency, server_cpu, throughput
 __all__ = [
     "cost_by_month",
     "headroom",
+    "knee_of_run",
     "latency",
+    "latency_against_load",
     "memory_bill",
     "memory_by_month",
     "replica_balance",

@@ -32,7 +32,8 @@ def render_html(document: Document) -> str:
         "memory_by_month": figures.memory_by_month(plan), "cost_by_month": figures.cost_by_month(plan),
         "replica_balance": figures.replica_balance(plan),
     }
-    of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run)}
+    of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run),
+                          "knee": figures.knee_of_run(run)}
                for run in document.recorded}
     return environment.get_template("report.html").render(
         doc=document.content, plan=plan, figures=drawn, run_figures=of_runs,
