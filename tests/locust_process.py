@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from amply_capacity.files import CLUSTERS_DIR, ROOT
@@ -95,3 +96,18 @@ def csv_counts(prefix: Path) -> tuple[dict[str, int], int, int]:
     counts = {str(name): int(count) for name, count in table["Request Count"].items() if name != "Aggregated"}
     total = table.loc["Aggregated"]
     return counts, int(total["Request Count"]), int(total["Failure Count"])
+
+
+def seconds_recorded(run: Path) -> int:
+    """Seconds of requests in the parts of a run that is being recorded."""
+    part = run / "parts" / "requests.arrows"
+    if not part.exists():
+        return 0
+    seconds: set[int] = set()
+    try:
+        with pa.ipc.open_stream(part.read_bytes()) as stream:
+            for batch in stream:
+                seconds |= set(batch.column("second").to_pylist())
+    except (pa.ArrowInvalid, OSError):
+        pass
+    return len(seconds)

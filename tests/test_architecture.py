@@ -20,6 +20,7 @@ FLOORS = (
     {"plan", "load"},
     {"report"},
     {"demo"},
+    {"commands"},
     {"cli"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

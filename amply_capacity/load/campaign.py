@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from functools import cached_property
+from random import Random
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+from gevent.event import Event
+
 from amply_capacity.load.options import Options
+from amply_capacity.load.pace import Pace
+from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.target.endpoint import Endpoint
+from amply_capacity.load.routing import Link, opener
+from amply_capacity.load.wire import RawBatch
+from amply_capacity.target.guard import Target
 from amply_capacity.traffic.application import Application
+from amply_capacity.traffic.arrivals import DayRate, SteadyRate, positions
 from amply_capacity.traffic.population import Population, PopulationShape
 
 if TYPE_CHECKING:
@@ -16,36 +28,115 @@ if TYPE_CHECKING:
 __all__ = ["Campaign", "current_campaign", "set_campaign"]
 
 _ATTRIBUTE = "amply_campaign"
+_LONGEST_GAP_SECONDS = 60
+_ACCESSES_PER_SECOND = 1000
+"""Key accesses in the trace, of all workers together."""
 
 
 class Campaign:
-    """Endpoint, population, application and recorder of this process, as worker `worker_index` of so many."""
+    """Endpoint, population, application, schedule and recorder of this process, as one worker of so many.
 
-    def __init__(self, options: Options, endpoint: Endpoint, shape: PopulationShape, *,
-                 worker_index: int = 0, worker_count: int = 1, clients: int = 1) -> None:
+    `clients` are the Locust users of all workers together; each has its share of the rate and, where a number
+    of operations was given, of those.
+    """
+
+    def __init__(self, options: Options, target: Target, shape: PopulationShape, *,
+                 topology: str = "single", worker_index: int = 0, worker_count: int = 1, clients: int = 1,
+                 peak_to_mean: float = 1.0) -> None:
         self.options = options
-        self.endpoint = endpoint
+        self.target, self.topology = target, topology
         self.shape = shape
-        self.recorder = Recorder()
-        self.rate_per_client = (options.rate or 0.0) / max(clients, 1)
-        self._worker = worker_index, worker_count
-        self._application: Application | None = None
-        self._clients = 0
+        self.recorder = Recorder(max(_ACCESSES_PER_SECOND // worker_count, 1))
+        self.worker_index, self.worker_count = worker_index, worker_count
+        self.clients, self.peak_to_mean = max(clients, 1), peak_to_mean
+        self.is_through = Event()
+        """Set when every client of this process has played its share of `--iterations`."""
+        self._started_clients = self._clients_through = 0
+        self._paces: list[Pace] = []
+        self._offered_until = int(time.time())
+
+    @cached_property
+    def schedule(self) -> SteadyRate | DayRate | None:
+        """Each client's rate over time, from the moment it is first asked for; None in a closed loop."""
+        options = self.options
+        if options.rate is None:
+            return None
+        rate, now = options.rate / self.clients, perf_counter()
+        if options.arrivals == "day":
+            return DayRate(rate, now, options.day_seconds, self.peak_to_mean)
+        return SteadyRate(rate, now)
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """What wakes the clients of this process at their intended starts."""
+        return Pacer()
+
+    @cached_property
+    def _application(self) -> Application:
+        index, count = self.worker_index, self.worker_count
+        return Application(
+            Population(self.shape, index, count), seed=self.options.seed * 1009 + index,
+            compute_seconds=self.options.compute_seconds,
+        )
 
     def application(self) -> Application:
         """This process' application: its clients share one, as the requests of one API process do."""
-        if self._application is None:
-            index, count = self._worker
-            self._application = Application(
-                Population(self.shape, index, count), seed=self.options.seed * 1009 + index,
-                compute_seconds=self.options.compute_seconds,
-            )
         return self._application
 
-    def next_client_number(self) -> str:
-        """A name for a client's random stream, not shared with another client of any worker."""
-        self._clients += 1
-        return f"{self._worker[0]}/{self._clients}"
+    @cached_property
+    def connection(self) -> Callable[[], Link]:
+        """Makes a new client's connection, not opened yet."""
+        return opener(self.target.endpoint, self.target.cluster, self.topology, self.options.timeout_seconds)
+
+    def pace(self, rng: Random) -> Pace | None:
+        """A new client's way through the schedule; None in a closed loop."""
+        if self.schedule is None:
+            return None
+        pace = Pace(self.schedule, self.pacer, positions(self.options.arrivals, rng))
+        self._paces.append(pace)
+        return pace
+
+    def forget(self, pace: Pace | None) -> None:
+        """The client of that pace has ended."""
+        if pace in self._paces:
+            self._paces.remove(pace)
+
+    def change_rate(self, rate: float) -> None:
+        """Another rate, of all clients of all workers together, from now on."""
+        if isinstance(self.schedule, SteadyRate):
+            self.schedule.change(rate / self.clients, perf_counter())
+            self.pacer.wake_all()
+
+    def drain(self) -> RawBatch:
+        """Take what was measured so far, and what the schedule wanted in each second that has ended."""
+        batch = self.recorder.drain()
+        ended = int(time.time())
+        for second in range(max(self._offered_until, ended - _LONGEST_GAP_SECONDS), ended):
+            boundary = perf_counter() - time.time() + second + 1.0
+            count = sum(pace.offered_until(boundary) for pace in self._paces)
+            if count:
+                batch.offered.append((second, count))
+        self._offered_until = ended
+        return batch
+
+    def next_client(self) -> int:
+        """The number of a client that starts, from 0; no two of all workers share one."""
+        self._started_clients += 1
+        self.is_through.clear()
+        return (self._started_clients - 1) * self.worker_count + self.worker_index
+
+    def quota(self, client: int) -> int | None:
+        """How many operations that client plays; None without end."""
+        if self.options.iterations is None:
+            return None
+        each, rest = divmod(self.options.iterations, self.clients)
+        return each + (client % self.clients < rest)
+
+    def client_is_through(self) -> None:
+        """One of our clients has played its share."""
+        self._clients_through += 1
+        if self._clients_through == self._started_clients:
+            self.is_through.set()
 
 
 def current_campaign(environment: Environment) -> Campaign | None:

@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -18,20 +19,22 @@ from locust.env import Environment
 
 from amply_capacity import __version__
 from amply_capacity.catalog.nodes import node_type
-from amply_capacity.errors import AmplyError
+from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.files import RUNS_DIR
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
+from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.options import Options
 from amply_capacity.load.prefill import fill
 from amply_capacity.load.recording import Recording
-from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch
+from amply_capacity.load.wire import Begin, Close, Event, Limits, Open, RawBatch, Search
 from amply_capacity.progress import say
 from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION
 from amply_capacity.target import cluster as clusters
-from amply_capacity.target import guard
-from amply_capacity.target.endpoint import explained
+from amply_capacity.target import guard, loading
+from amply_capacity.target.endpoint import Endpoint, explained
+from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.working_set import WorkingSet
@@ -50,8 +53,15 @@ class Director:
         self.name, self.environment, self.options, self.working_set = name, environment, options, working_set
         self.failure: AmplyError | None = None
         """What ended the recording before its time."""
+        self.change_rate: Callable[[float], None] = lambda rate: None
+        """Tells all generators another rate; set by whoever knows them."""
+        self.is_through = False
+        """Whether it ended since all of `--iterations` were played."""
         self._own_cluster: clusters.Cluster | None = None
-        self._control: Any = None
+        self._stopped = ""
+        self._load: loading.Load | None = None
+        self._topology = "single"
+        self._recording: Recording | None = None
         self._began_s: float | None = None
         self._ended_s: float | None = None
 
@@ -63,43 +73,60 @@ class Director:
         shape = PopulationShape(
             users=working_set.users, organisations=working_set.organisations,
             api_keys=working_set.api_keys, sessions_per_user=working_set.sessions_per_user,
-            stale_share=working_set.stale_share, seed=options.seed,
+            stale_share=working_set.stale_share, seed=options.seed, multi_key=options.multi_key,
         )
         self._choose_run_dir()
         try:
             self._take_target(working_set)
+            clients = getattr(self.environment.parsed_options, "num_users", None) or 1
+            campaign = Campaign(options, self._target, shape, topology=self._topology, clients=clients,
+                                peak_to_mean=working_set.peak_to_mean)
             with explained(self._target.endpoint):
-                filled = self._prefill(shape, working_set)
-                self._open_run(shape, filled)
+                filled = self._prefill(campaign, working_set)
+                self._open_run(campaign, filled)
         except BaseException:
-            self._release_target()
+            self.close("it was ended before the load began")
             raise
-        clients = getattr(self.environment.parsed_options, "num_users", None) or 1
-        return Campaign(options, self._target.endpoint, shape, clients=clients)
+        return campaign
 
     def begin(self) -> None:
         """The measured phase begins: statistics from here on, one sample of the server a second."""
-        self._recording.send(Begin(self.environment.parsed_options.num_users or 0, time.time()))
-        self._recording.settle()  # nothing is sent before the server's statistics have begun
+        self._send(Begin(self.environment.parsed_options.num_users or 0, time.time()))
+        self.settle()  # nothing is sent before the server's statistics have begun
         self._began_s, self._ended_s = time.time(), None
 
-    def end(self) -> None:
-        """The measured phase has ended (again, where the web page starts it several times)."""
-        self._ended_s = time.time()
-        self._event("phase", "ended")
+    def end(self, time_s: float) -> None:
+        """The measured phase ended then (again, where the web page starts it several times)."""
+        self._ended_s = time_s
+        self._send(Event("phase", "ended", {}, time_s))
 
     def take(self, batch: RawBatch) -> None:
         """Hand over what a process measured; Locust's statistics follow when it has been counted."""
-        self._recording.send(batch)
+        self._send(batch)
 
     def settle(self) -> None:
         """Wait until everything handed over so far stands in Locust's statistics."""
-        self._recording.settle()
+        if self._recording is not None:
+            self._recording.settle()
 
-    def close(self) -> None:
+    def note_worker(self, name: str, **detail: Any) -> None:
+        """An event of one of the master's workers."""
+        self._event("generator", name, **detail)
+
+    def fail(self, error: AmplyError) -> None:
+        """The recording cannot go on: say it, keep what there is, end the test."""
+        if self.failure is None:
+            self.failure = error
+            say(f"locust: {error}")
+            self.environment.process_exit_code = error.exit_code
+            gevent.spawn(self.environment.runner.quit)
+
+    def close(self, broken_off: str = "") -> None:
         """Write the last figures and the verdict, tidy the target up, and say where the run is."""
         try:
-            closed = self._recording.close(Close(_now_text(), self._broken_off()))
+            closed = {}
+            if self._recording is not None:
+                closed = self._recording.close(Close(_now_text(), self._broken_off() or broken_off))
             if closed:
                 reason = closed["reason"]
                 say(f"run         {self._run_dir}  ({closed['verdict']}{': ' + reason if reason else ''})")
@@ -107,11 +134,13 @@ class Director:
             self._release_target()
 
     def _broken_off(self) -> str:
+        if self._stopped:
+            return self._stopped
         if self.failure is not None:
             return f"it was broken off: {self.failure.what}"
         wanted = self.environment.parsed_options.run_time
         began, ended = self._began_s, self._ended_s or time.time()
-        if wanted and began is not None and ended - began < wanted - _EARLY_SECONDS:
+        if wanted and not self.is_through and began is not None and ended - began < wanted - _EARLY_SECONDS:
             return f"it was broken off after {ended - began:.0f} of {wanted} s"
         return ""
 
@@ -121,49 +150,62 @@ class Director:
             node = node_type(options.node_type or working_set.node_type)
             self._own_cluster = clusters.start(
                 node=node, maxmemory_bytes=options.maxmemory_bytes,
-                reserved_memory_percent=working_set.reserved_memory_percent,
+                reserved_memory_percent=working_set.reserved_memory_percent, topology=options.topology,
+                tls=options.tls, with_password=options.auth,
             )
             self._target = guard.Target(self._own_cluster.endpoint, self._own_cluster)
-            say(f"cluster     {self._own_cluster.engine} {self._own_cluster.version} as {node.name} "
+            shape = "" if options.topology == "single" else f" {options.topology}"
+            say(f"cluster     {self._own_cluster.engine} {self._own_cluster.version}{shape} as {node.name} "
                 f"({self._own_cluster.maxmemory_bytes / 2**20:.0f} MiB) at {self._target.endpoint.url}")
         else:
             self._target = guard.resolve(options.target)
-        self._control = guard.admit(self._target)
+        self._load = loading.begin_load(self._target)  # an earlier run's keys would be counted as this one's
+        self._control = self._load.primaries[0].client
+        self._keeper = gevent.spawn(self._keep_target)
         with explained(self._target.endpoint):
-            if self._target.cluster is None:
-                guard.begin_load(self._control)
-            elif self._own_cluster is None:
-                guard.clean(self._control)  # an earlier run's keys would be counted as this one's
-        self._node = f"{self._target.endpoint.host}:{self._target.endpoint.port}"
+            self._topology = _topology(self._load)
 
     def _choose_run_dir(self) -> None:
         self._run_name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{self.name}-{secrets.token_hex(3)}"
         self._run_dir = self.options.run_dir or RUNS_DIR / self._run_name
         check_free(self._run_dir)
 
-    def _prefill(self, shape: PopulationShape, working_set: WorkingSet) -> list[dict[str, Any]]:
+    def _keep_target(self) -> None:
+        """Hold the target for this run; another that has taken it ends this one."""
+        while self._load is not None:
+            try:
+                loading.renew(self._load)
+            except AmplyError as error:
+                self.fail(error)
+                return
+            gevent.sleep(1.0)
+
+    def _prefill(self, campaign: Campaign, working_set: WorkingSet) -> list[dict[str, Any]]:
         if self.options.prefill == 0.0:
             return []
         share = self.options.prefill
         plan = prefill_plan(
-            Population(shape), share, datetime.now(UTC).replace(tzinfo=None),
+            Population(campaign.shape), share, datetime.now(UTC).replace(tzinfo=None),
             counters=round(working_set.counters * share), cached=round(working_set.cached * share),
             results=round(working_set.results * share), seed=self.options.seed,
         )
-        return fill(self._target.endpoint, self._control, self._node, plan)
+        assert self._load is not None
+        return fill(campaign.connection, [primary.client for primary in self._load.primaries], plan,
+                    self._target.endpoint.url)
 
-    def _open_run(self, shape: PopulationShape, filled: list[dict[str, Any]]) -> None:
+    def _open_run(self, campaign: Campaign, filled: list[dict[str, Any]]) -> None:
         options, cluster = self.options, self._target.cluster
         info = self._control.info("everything")
         parsed = self.environment.parsed_options
         manifest = {
             "run": self._run_name, "scenario": self.name, "started_at": _now_text(),
             "arrivals": options.arrivals, "rate_per_second": options.rate, "seed": options.seed,
-            "locust_users": parsed.num_users, "mix": dict(self._mix()), "population": asdict(shape),
+            "locust_users": parsed.num_users, "mix": dict(self._mix()), "population": asdict(campaign.shape),
             "prefill": {"share": options.prefill, "classes": filled},
             "think_time_seconds": options.think_time_seconds, "compute_seconds": options.compute_seconds,
             "target": {"url": self._target.endpoint.url, "kind": "local cluster" if cluster else "endpoint",
-                       "topology": cluster.topology if cluster else None,
+                       "topology": self._topology, "tls": self._target.endpoint.tls,
+                       "multi_key": options.multi_key,
                        "node_type": cluster.node_type if cluster else None,
                        "reserved_memory_percent": cluster.reserved_memory_percent if cluster else None},
             "emulated": ["CPUUtilization", "FreeableMemory"] if cluster and cluster.node_type else [],
@@ -174,18 +216,26 @@ class Director:
                 "used_memory_startup": info.get("used_memory_startup"),
                 "config": _configuration(self._control),
             },
-            "generator": {"host_cores": os.cpu_count(), "processes": self._workers(),
+            "generator": {"host_cores": _cores(), "processes": self._workers(),
                           "python": platform.python_version(), "machine": platform.machine(),
                           "system": platform.system()},
             "versions": {"amply_capacity": __version__, "locust": locust.__version__,
                          "schema": SCHEMA_VERSION},
         }
         self._recording = Recording(
-            Open(self._run_dir, manifest, self._target.endpoint, self._node,
-                 cluster.node_type if cluster else None, cluster is not None),
-            on_console=self._show, on_failure=self._fail)
+            Open(self._run_dir, manifest, self._sampled_nodes(),
+                 cluster.node_type if cluster else None, cluster is not None,
+                 Search(self._objectives_ms(), options.rate or 1.0) if options.knee else None, self._limits(),
+                 isinstance(self.environment.runner, locust.runners.MasterRunner)),
+            on_console=self._show, on_order=self._obey, on_failure=self.fail)
         for one in filled:
             self._event("phase", f"prefill:{one['name']}", **one)
+
+    def _sampled_nodes(self) -> tuple[Endpoint, ...]:
+        """The servers whose INFO is recorded: all that hold data in a cluster of ours, else the primaries."""
+        if self._target.cluster is not None:
+            return self._target.cluster.data_nodes
+        return tuple(primary.endpoint for primary in self._load.primaries) if self._load is not None else ()
 
     def _mix(self) -> dict[str, int]:
         if self.options.mix is not None:
@@ -202,27 +252,68 @@ class Director:
     def _show(self, answer: dict[str, Any]) -> None:
         feed(self.environment.stats, answer["console"], answer["errors"])
 
+    def _objectives_ms(self) -> dict[str, float]:
+        """The p99 that each use case of the mix has to keep."""
+        use_cases = {OPERATIONS[name].use_case for name in self._mix() if name in OPERATIONS}
+        wanted = self.working_set.p99_ms
+        objectives = {use_case: self.options.p99_ms or wanted[use_case] for use_case in sorted(use_cases)
+                      if self.options.p99_ms or use_case in wanted}
+        if not objectives:
+            raise BadInput("--knee needs an objective", got="no p99_ms of these use cases in the demand file",
+                           do="add [slo.p99_ms] there, or give --p99-ms")
+        return objectives
+
+    def _limits(self) -> Limits | None:
+        percent, p99_ms = self.options.stop_error_percent, self.options.stop_p99_ms
+        if percent is None and p99_ms is None:
+            return None
+        return Limits(None if percent is None else percent / 100.0, p99_ms)
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        """What the recording process decided from what it saw."""
+        if "rate" in order:
+            self.change_rate(order["rate"])
+        if "knee" in order:
+            self.is_through = True
+            say(f"knee        {knee_words(order['knee'])}")
+            gevent.spawn(self.environment.runner.quit)
+        if "stop" in order:
+            self._stopped = f"it was stopped: {order['stop']}"
+            self.environment.process_exit_code = 1
+            say(f"locust: stopped: {order['stop']}; what was recorded is kept")
+            gevent.spawn(self.environment.runner.quit)
+
     def _event(self, kind: str, name: str, /, **detail: Any) -> None:
-        self._recording.send(Event(kind, name, detail, time.time()))
+        self._send(Event(kind, name, detail, time.time()))
+
+    def _send(self, message: Any) -> None:
+        if self._recording is not None:
+            self._recording.send(message)
 
     def _release_target(self) -> None:
-        if self._control is not None:
+        load, self._load = self._load, None
+        if load is not None:
+            self._keeper.kill()
             with contextlib.suppress(Exception):
-                if self._target.cluster is None:
-                    guard.end_load(self._control)
-                self._control.close()
-            self._control = None
+                loading.end_load(load)
         if self._own_cluster is not None:
             clusters.stop(self._own_cluster)
             self._own_cluster = None
 
-    def _fail(self, error: AmplyError) -> None:
-        """The recording cannot go on: say it, keep what there is, end the test."""
-        if self.failure is None:
-            self.failure = error
-            say(f"locust: {error}")
-            self.environment.process_exit_code = error.exit_code
-            gevent.spawn(self.environment.runner.quit)
+
+def _cores() -> int | None:
+    """The cores that this process may use: under taskset not all of the host's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _topology(load: loading.Load) -> str:
+    """How the target's servers hang together, as its clients have to know it."""
+    if load.target.cluster is not None:
+        return load.target.cluster.topology
+    if load.primaries[0].slots is not None:
+        return "sharded"
+    replicas = int(load.primaries[0].client.info("replication").get("connected_slaves", 0))
+    return "replicated" if replicas else "single"
 
 
 def _configuration(control: Any) -> dict[str, str]:

@@ -6,8 +6,8 @@ with Locust's own messages. `scenario(...)` at the end of a locustfile makes it 
 
 from __future__ import annotations
 
+import atexit
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,23 +17,36 @@ from typing import Any
 import gevent
 import locust
 import locust.runners
-import locust.stats
 from locust.env import Environment
 from locust.rpc import Message
 
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.load import messages
-from amply_capacity.load.campaign import Campaign, current_campaign, set_campaign
+from amply_capacity.load.campaign import current_campaign, set_campaign
 from amply_capacity.load.director import Director
+from amply_capacity.load.ending import (
+    EarlySignals,
+    gather_last_reports,
+    only_once,
+    quit_on_interrupt,
+    terminable,
+    write_csv_once_more,
+)
 from amply_capacity.load.options import Options, add_options, read_options
 from amply_capacity.load.recorder import Recorder
+from amply_capacity.load.watch import Watch
+from amply_capacity.load.workers import Crew
 from amply_capacity.progress import say
 from amply_capacity.traffic.working_set import WorkingSet
 
 __all__ = ["scenario"]
 
+_AFTER_SECOND_SECONDS = 0.03
+_RATE_MESSAGE = "amply_rate"
 _INTERRUPTED = 130  # as a shell reports SIGINT
-_LAST_REPORTS_SECONDS = 15.0
+# A master that is gone must not leave workers that load a server for Locust's minute.
+_MASTER_SILENT_SECONDS = 10
+_LOADING = (locust.runners.STATE_SPAWNING, locust.runners.STATE_RUNNING)
 
 
 def scenario(name: str, working_set_of: Callable[[Path], WorkingSet]) -> None:
@@ -75,30 +88,66 @@ def _start_owner(
                        do=f"give -u with --arrivals {options.arrivals}")
     _apply_mix(environment, options)
     director = Director(name, environment, options, working_set_of(options.demand))
-    campaign = director.prepare()
+    with terminable():
+        campaign = director.prepare()
     set_campaign(environment, campaign)
-    if isinstance(environment.runner, locust.runners.MasterRunner):
-        messages.instruct_workers(parsed, campaign)
-
+    master = environment.runner if isinstance(environment.runner, locust.runners.MasterRunner) else None
+    crew = Crew(int(parsed.expect_workers or 1) if master else 1, director.note_worker)
     closings: list[int] = []
+    stopped_s: list[float] = []
+
+    def abandon() -> None:
+        """It ends before the load has begun."""
+        if not closings:
+            only_once(closings)
+            director.close("it was ended before the load began")
+
+    def change_rate(rate: float) -> None:
+        if master is None:
+            campaign.change_rate(rate)
+        else:
+            master.send_message(_RATE_MESSAGE, {"rate": rate})
+
+    director.change_rate = change_rate
+    early = EarlySignals(environment, abandon)
 
     def drain() -> None:
-        director.take(campaign.recorder.drain())
+        director.take(campaign.drain())
+
+    def instruct() -> None:
+        messages.instruct_workers(parsed, campaign, crew.count, crew.shares)
 
     def begin(**_: Any) -> None:
-        campaign.recorder.drain()
+        early.over()
+        if master is not None:
+            for worker_id in sorted(master.clients, key=master.get_worker_index):
+                crew.admit(worker_id)
+            crew.begin()
+            instruct()
+        campaign.drain()
         director.begin()
 
+    def connect(client_id: str, **_: Any) -> None:
+        if crew.shares:  # else the load has not begun
+            crew.admit(client_id)
+            instruct()
+
+    def stopping(**_: Any) -> None:
+        stopped_s.append(time.time())  # users stop one by one from here on: no longer the load asked for
+
     def end(**_: Any) -> None:
-        if parsed.headless and isinstance(environment.runner, locust.runners.MasterRunner):
-            _gather_last_reports(environment.runner)
+        if master is not None:
+            _check_workers(master, crew, director, is_ending=True)
+        if parsed.headless and master is not None:
+            gather_last_reports(master)
         drain()
-        director.end()
+        director.end(stopped_s[-1] if stopped_s else time.time())
         director.settle()
 
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
         batch = messages.unpack(data)
         if batch is not None:
+            crew.report(client_id, messages.sent_s(data), is_through=messages.is_through(data))
             director.take(batch)
 
     def quitting(**_: Any) -> None:
@@ -106,95 +155,107 @@ def _start_owner(
         director.settle()
 
     def close(exit_code: int, **_: Any) -> None:
-        _only_once(closings)
+        only_once(closings)
         drain()
         if parsed.csv_prefix:
-            _write_csv_once_more()
+            write_csv_once_more()
         director.close()
         if director.failure is not None and exit_code != director.failure.exit_code:
             sys.exit(director.failure.exit_code)  # it failed after Locust had made up its mind
 
+    def every_second() -> None:
+        """Until the run is being closed. Never killed: a batch on its way would be lost, or cut in half."""
+        watcher = gevent.spawn(Watch(lambda: campaign.recorder, "master" if master else "alone").run)
+        try:
+            while not closings:
+                drain()
+                if master is not None and master.state in _LOADING:
+                    _check_workers(master, crew, director)
+                if environment.runner.state == locust.runners.STATE_RUNNING and (
+                        crew.is_through if master else campaign.is_through.is_set()):
+                    director.is_through = True
+                    gevent.spawn(environment.runner.quit)
+                    return
+                # Just after a second has ended, so that the recording process has it whole.
+                gevent.sleep(1.0 - time.time() % 1.0 + _AFTER_SECOND_SECONDS)
+        finally:
+            watcher.kill()
+
     events = environment.events
     events.test_start.add_listener(begin)
+    events.test_stopping.add_listener(stopping)
     events.test_stop.add_listener(end)  # all users have stopped: Locust's last table is printed after this
+    events.worker_connect.add_listener(connect)
     events.worker_report.add_listener(report)
     events.quitting.add_listener(quitting)  # Locust decides on its exit code after this
     events.quit.add_listener(close)
-    gevent.spawn(_drain_every_second, campaign, drain, closings)
-    _quit_on_interrupt(environment)
+    gevent.spawn(every_second)
+    quit_on_interrupt(environment, early)
+    atexit.register(abandon)  # a master that gave up waiting for its workers fires no event
+
+
+def _check_workers(master: Any, crew: Crew, director: Director, *, is_ending: bool = False) -> None:
+    """Name the workers that were lost. One that has quit is lost, but for at the end, when they all do."""
+    missing = locust.runners.STATE_MISSING
+    at_work = {worker.id: worker.state != missing for worker in master.clients.all}
+    if is_ending:
+        at_work = {worker_id: at_work.get(worker_id, True) for worker_id in crew.shares}
+    if not crew.check(at_work):
+        director.fail(AmplyError("all workers are lost", got=f"{len(crew.shares)} of {len(crew.shares)}",
+                                 do="look at their own words; start them again with the master"))
 
 
 def _start_worker(environment: Environment) -> None:
     # What a killed worker had measured is lost for a second at most.
     locust.runners.WORKER_REPORT_INTERVAL = 1.0
+    locust.runners.MASTER_HEARTBEAT_TIMEOUT = _MASTER_SILENT_SECONDS
+    campaigns: list[Recorder] = []
+    watch = Watch(lambda: campaigns[-1] if campaigns else None, "worker")
 
     def begin(**_: Any) -> None:
-        campaign = messages.campaign_of_worker(environment)
+        try:
+            campaign = messages.campaign_of_worker(environment)
+        except AmplyError as error:
+            say(f"locust: {error}")
+            environment.process_exit_code = error.exit_code
+            environment.runner.quit()
+            return
         set_campaign(environment, campaign)
         _apply_mix(environment, campaign.options)
-        gevent.spawn(_watch_generator, campaign.recorder)
+        watch.worker = campaign.worker_index
+        if not campaigns:
+            gevent.spawn(watch.run)
+        campaigns[:] = [campaign.recorder]
 
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
         campaign = current_campaign(environment)
         if campaign is not None:
-            messages.pack(campaign.recorder.drain(), data)
+            is_through = campaign.is_through.is_set()  # before the drain, which then holds the last of it
+            messages.pack(campaign.drain(), data, is_through=is_through)
 
-    _quit_on_interrupt(environment)
+    def change_rate(environment: Environment, msg: Message, **_: Any) -> None:
+        campaign = current_campaign(environment)
+        if campaign is not None:
+            campaign.change_rate(float(msg.data["rate"]))
+
+    quit_on_interrupt(environment)
+    environment.runner.register_message(_RATE_MESSAGE, change_rate)
     environment.events.test_start.add_listener(begin)
     environment.events.report_to_master.add_listener(report)
+    runner = environment.runner
+    if runner.worker_state != locust.runners.STATE_INIT:
+        # It joined a running load, whose first users were asked for before Locust let us know of it.
+        begin()
+        gevent.spawn(runner.start_worker, dict(runner.target_user_classes_count))
+    if environment.parsed_options.processes:
+        gevent.spawn(_quit_when_orphaned, environment, os.getppid())
 
 
-def _quit_on_interrupt(environment: Environment) -> None:
-    """End as at the end of the run time on Ctrl-C; on a second one at once.
-
-    Python would raise KeyboardInterrupt in whichever user's greenlet is running, with a traceback.
-    """
-    if not environment.parsed_options.headless and not environment.parsed_options.worker:
-        return  # the web page ends when the main greenlet is interrupted
-    interrupts = []
-
-    def interrupt() -> None:
-        interrupts.append(signal.SIGINT)
-        if len(interrupts) > 1:
-            os._exit(_INTERRUPTED)  # the server ends with us; the run can be recovered
-        environment.runner.quit()
-
-    gevent.signal_handler(signal.SIGINT, interrupt)
-
-
-def _gather_last_reports(master: Any) -> None:
-    """Have the workers quit, and wait until each has sent what it measured last, some seconds at most.
-
-    Without the web page a test's end is the workers' end as well, but Locust gives them half a second only.
-    """
-    at_work = {locust.runners.STATE_RUNNING, locust.runners.STATE_SPAWNING}
-    for worker in master.clients.all:
-        master.server.send_to_client(Message("quit", None, worker.id))
-    deadline = time.monotonic() + _LAST_REPORTS_SECONDS
-    while any(worker.state in at_work for worker in master.clients.all) and time.monotonic() < deadline:
-        gevent.sleep(0.05)
-
-
-def _write_csv_once_more() -> None:
-    """Let Locust's --csv, written on a beat of its own, have the last figures, and no beat after that one.
-
-    A later one would find its files closed.
-    """
-    beat_seconds, locust.stats.CSV_STATS_INTERVAL_SEC = locust.stats.CSV_STATS_INTERVAL_SEC, 3600.0
-    gevent.sleep(beat_seconds + 0.1)
-
-
-def _only_once(calls: list[int]) -> None:
-    """Return to the first caller only.
-
-    On SIGTERM Locust shuts down in the signal's greenlet and, as soon as the runner has quit, in the main one
-    as well. The first of the two closes the run and exits: that ends the main greenlet, wherever it waits.
-    """
-    calls.append(os.getpid())
-    if len(calls) > 1:
-        while gevent.getcurrent() is gevent.get_hub().parent:
-            gevent.sleep(1.0)
-        raise gevent.GreenletExit
+def _quit_when_orphaned(environment: Environment, parent: int) -> None:
+    """End a forked worker whose parent was killed, within a second."""
+    while os.getppid() == parent:
+        gevent.sleep(0.5)
+    environment.runner.quit()
 
 
 def _apply_mix(environment: Environment, options: Options) -> None:
@@ -204,26 +265,3 @@ def _apply_mix(environment: Environment, options: Options) -> None:
         for user_class in environment.user_classes:
             weighted = operation_tasks(options.mix).items()
             user_class.tasks = [task for task, weight in weighted for _ in range(weight)]
-
-
-def _drain_every_second(campaign: Campaign, drain: Callable[[], None], closings: list[int]) -> None:
-    """Until the run is being closed. Never killed: a batch on its way out would be lost, or cut in half."""
-    watcher = gevent.spawn(_watch_generator, campaign.recorder)
-    try:
-        while True:
-            gevent.sleep(1.0)
-            if closings:
-                return
-            drain()
-    finally:
-        watcher.kill()
-
-
-def _watch_generator(recorder: Recorder) -> None:
-    """Note this process' CPU and the lag of its event loop, every second."""
-    while True:
-        cpu, wall = time.process_time(), time.perf_counter()
-        gevent.sleep(1.0)
-        elapsed = time.perf_counter() - wall
-        recorder.event("generator", "load", pid=os.getpid(), lag_ms=round(1000.0 * (elapsed - 1.0), 3),
-                       cpu_percent=round(100.0 * (time.process_time() - cpu) / elapsed, 2))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from argparse import Namespace
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from amply_capacity.load.campaign import Campaign
@@ -16,33 +18,46 @@ from amply_capacity.traffic.population import PopulationShape
 if TYPE_CHECKING:
     from locust.env import Environment
 
-__all__ = ["campaign_of_worker", "instruct_workers", "pack", "unpack"]
+__all__ = ["campaign_of_worker", "instruct_workers", "is_through", "pack", "sent_s", "unpack"]
 
 _KEY = "amply_capacity"
 
 
-def instruct_workers(parsed: Namespace, campaign: Campaign) -> None:
-    """Put what a worker has to know into the options that Locust sends with every spawn. Never a secret."""
+def instruct_workers(parsed: Namespace, campaign: Campaign, count: int, shares: Mapping[str, int]) -> None:
+    """Put what a worker has to know into the options that Locust sends with every spawn. Never a secret.
+
+    The population is divided into `count` shares; `shares` says which a worker plays, by Locust's id of it.
+    """
     parsed.amply_instructions = json.dumps({
-        "url": campaign.endpoint.url, "shape": asdict(campaign.shape),
-        "workers": int(parsed.expect_workers), "clients": int(parsed.num_users or 1),
+        "url": campaign.target.endpoint.url, "topology": campaign.topology,
+        "shape": asdict(campaign.shape), "workers": count,
+        "shares": dict(shares), "clients": int(parsed.num_users or 1),
+        "peak_to_mean": campaign.peak_to_mean,
     })
 
 
 def campaign_of_worker(environment: Environment) -> Campaign:
-    """The campaign that the master's instructions describe, for this worker's share of the population."""
-    parsed = environment.parsed_options
+    """The campaign that the master's instructions describe, for this worker's share of the population.
+
+    Raises AmplyError where this host cannot use the target, e.g. without its password.
+    """
+    parsed, runner = environment.parsed_options, environment.runner
     instructions = json.loads(parsed.amply_instructions)
+    share = instructions["shares"].get(runner.client_id, runner.worker_index % instructions["workers"])
     return Campaign(
-        read_options(parsed), resolve(instructions["url"]).endpoint, PopulationShape(**instructions["shape"]),
-        worker_index=environment.runner.worker_index % instructions["workers"],
-        worker_count=instructions["workers"], clients=instructions["clients"],
+        read_options(parsed), resolve(instructions["url"]), PopulationShape(**instructions["shape"]),
+        topology=instructions["topology"], worker_index=share, worker_count=instructions["workers"],
+        clients=instructions["clients"],
+        peak_to_mean=instructions["peak_to_mean"],
     )
 
 
-def pack(batch: RawBatch, data: dict[str, Any]) -> None:
-    """Add a batch to the data of Locust's report to the master."""
-    data[_KEY] = asdict(batch)
+def pack(batch: RawBatch, data: dict[str, Any], *, is_through: bool = False) -> None:
+    """Add a batch to the data of Locust's report to the master, and when it was sent.
+
+    `is_through`: the worker has played its share of `--iterations`.
+    """
+    data[_KEY] = {"sent_s": time.time(), "is_through": is_through, **asdict(batch)}
 
 
 def unpack(data: dict[str, Any]) -> RawBatch | None:
@@ -50,10 +65,19 @@ def unpack(data: dict[str, Any]) -> RawBatch | None:
     packed = data.get(_KEY)
     if packed is None:
         return None
-    return RawBatch(
-        labels=[tuple(label) for label in packed["labels"]],
-        seconds=[(second, samples) for second, samples in packed["seconds"]],
-        accesses=[tuple(access) for access in packed["accesses"]],
-        errors=[tuple(error) for error in packed["errors"]],
-        events=packed["events"],
-    )
+    return RawBatch(**{one.name: [_tuples(item) for item in packed[one.name]] for one in fields(RawBatch)})
+
+
+def sent_s(data: dict[str, Any]) -> float | None:
+    """When the report was sent, Unix time by the worker's clock; None where it does not say."""
+    return (data.get(_KEY) or {}).get("sent_s")
+
+
+def is_through(data: dict[str, Any]) -> bool:
+    """Whether the worker that sent the report has played its share of `--iterations`."""
+    return bool((data.get(_KEY) or {}).get("is_through"))
+
+
+def _tuples(item: Any) -> Any:
+    """What was a tuple before msgpack made it a list, at any depth."""
+    return tuple(_tuples(one) for one in item) if isinstance(item, list | tuple) else item

@@ -14,11 +14,13 @@ from gevent.lock import Semaphore
 
 from amply_capacity.errors import AmplyError
 from amply_capacity.load.wire import Close, Open, Sync, write_message
+from amply_capacity.progress import say
 
 __all__ = ["Recording"]
 
 _CLOSE_SECONDS = 120.0
 _SETTLE_SECONDS = 20.0
+_ORDERS = frozenset({"rate", "knee", "stop"})
 
 
 class Recording:
@@ -29,9 +31,11 @@ class Recording:
     """
 
     def __init__(self, opened: Open, on_console: Callable[[dict[str, Any]], None],
+                 on_order: Callable[[dict[str, Any]], None],
                  on_failure: Callable[[AmplyError], None]) -> None:
         self.directory = opened.directory
-        self._on_console, self._on_failure = on_console, on_failure
+        self._on_console, self._on_order = on_console, on_order
+        self._on_failure = on_failure
         self._closed: dict[str, Any] | None = None
         self._failure: AmplyError | None = None
         self._lock = Semaphore()
@@ -87,6 +91,10 @@ class Recording:
         answer: dict[str, Any] = json.loads(line) if line.strip() else {}
         if "console" in answer:
             self._on_console(answer)
+        if _ORDERS & answer.keys():
+            self._on_order(answer)
+        if "notice" in answer:
+            say(f"locust: {answer['notice']}")
         self._synced = answer.get("synced", self._synced)
         if "closed" in answer:
             self._closed = answer["closed"]

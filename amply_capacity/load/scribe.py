@@ -11,58 +11,24 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from amply_capacity.catalog.nodes import NodeType, node_type
+import pandas as pd
+
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows
+from amply_capacity.load.overseer import Order, Overseer
+from amply_capacity.load.sampler import Sampler
+from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
 from amply_capacity.load.verdict import judge
 from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, read_message
 from amply_capacity.run.writer import RunWriter
-from amply_capacity.target.endpoint import connect, explained
-from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
 
 __all__ = ["main"]
 
-
-class _Sampler(threading.Thread):
-    """Samples INFO at every whole second, on a connection of its own."""
-
-    def __init__(self, opened: Open, scribe: _Scribe) -> None:
-        super().__init__(daemon=True)
-        self._opened, self._scribe = opened, scribe
-        name = opened.emulated_node_type
-        self._node_type: NodeType | None = node_type(name) if name else None
-        self._stopping = threading.Event()
-        self._client: Any = connect(opened.endpoint)
-        with explained(opened.endpoint):
-            if opened.is_ours:
-                self._client.config_resetstat()
-            self._first = self._last = sample(self._client, opened.node)
-
-    def run(self) -> None:
-        while not self._stopping.wait(1.0 - time.time() % 1.0):
-            now = self._sample()
-            if now is not None:
-                self._scribe.append("server", [server_row(self._last, now, self._node_type)])
-                self._last = now
-
-    def finish(self) -> None:
-        """Stop, and write what the commands did since the phase began."""
-        self._stopping.set()
-        self.join()
-        now = self._sample()
-        if now is not None:
-            self._scribe.append("commands", command_deltas(self._first, now))
-        self._client.close()
-
-    def _sample(self) -> InfoSample | None:
-        try:
-            return sample(self._client, self._opened.node)
-        except Exception as error:  # the target is away: the run shows the gap, and why
-            self._scribe.note("error", f"INFO failed: {error}", {})
-            return None
+_CROSSSLOT_FIX = ("delete key by key (--multi-key per-key), or give a user's keys one slot "
+                  "(--multi-key hash-tag)")
 
 
 class _Scribe:
@@ -72,7 +38,11 @@ class _Scribe:
         self.writer = RunWriter(opened.directory, opened.manifest)
         self._opened = opened
         self._lock = threading.Lock()
-        self._sampler: _Sampler | None = None
+        self._samplers: list[Sampler] = []
+        self._overseer = Overseer(opened.search, opened.limits, opened.manifest["arrivals"],
+                                  opened.has_workers)
+        self._has_warned = False
+        self._knee: dict[str, Any] | None = None
         self.failure: AmplyError | None = None
 
     def handle(self, message: Any) -> None:
@@ -84,20 +54,27 @@ class _Scribe:
             case Event():
                 self.note(message.kind, message.name, message.detail, message.time_s)
             case Begin():
-                if self._sampler is None:
-                    self._sampler = _Sampler(self._opened, self)
-                    self._sampler.start()
+                if not self._samplers:
+                    self._samplers = [Sampler(self._opened, node, self) for node in self._opened.nodes]
+                    for sampler in self._samplers:
+                        sampler.start()
                 self.note("phase", "measured", {"users": message.users}, message.time_s)
+                self._obey(self._overseer.begin(message.time_s))
 
     def close(self, end: Close) -> None:
-        if self._sampler is not None:
-            self._sampler.finish()
-        self.writer.close(ended_at=end.ended_at)
-        verdict, reason = "partial", end.broken_off or (self.failure.what if self.failure else "")
-        if not reason:
-            verdict, reason = judge(self.writer.directory, self.writer.manifest["arrivals"])
-        self.writer.amend(verdict=verdict, verdict_reason=reason)
-        _answer(closed={"verdict": verdict, "reason": reason})
+        """Write the run's files, and its verdict with them."""
+        self._obey(self._overseer.end("the run ended"))
+        for sampler in self._samplers:
+            sampler.finish()
+        broken_off = end.broken_off or (self.failure.what if self.failure else "")
+
+        def verdict_of(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> dict[str, str]:
+            verdict, reason = judge(tables, manifest, broken_off)
+            return {"verdict": verdict, "verdict_reason": reason}
+
+        found = {} if self._knee is None else {"knee": self._knee}
+        final = self.writer.close(verdict_of, ended_at=end.ended_at, **found)
+        _answer(closed={"verdict": final["verdict"], "reason": final["verdict_reason"]})
 
     def append(self, table: str, rows: Any) -> None:
         try:
@@ -110,6 +87,10 @@ class _Scribe:
         when_s = time.time() if time_s is None else time_s
         self.append("events", [{"time_s": when_s, "kind": kind, "name": name, "detail": json.dumps(detail)}])
 
+    def tell(self, words: str) -> None:
+        """Have the generator say something at once."""
+        _answer(notice=words)
+
     def fail(self, error: AmplyError) -> None:
         """Tell the generator once; what was written stays."""
         if self.failure is None:
@@ -121,12 +102,44 @@ class _Scribe:
         _answer(console=console_rows(requests), errors=batch.errors)
         self.append("requests", requests)
         self.append("accesses", access_rows(batch))
-        self.append("events", batch.events + error_events(batch, time.time()))
+        self.append("events", batch.events + offered_events(batch) + error_events(batch, time.time()))
+        self._warn(batch)
+        if self._overseer.is_needed:
+            loads = [json.loads(event["detail"]) for event in batch.events if event["name"] == "load"]
+            self._overseer.take(batch, requests, loads)
+            self._obey(self._overseer.look(time.time()))
+
+    def _obey(self, orders: Iterable[Order]) -> None:
+        """Note what the overseer decided, and pass it on to the generators."""
+        for order in orders:
+            if order.event is not None:
+                name, detail = order.event
+                self.note("knee", name, detail)
+            if order.knee is not None:
+                self._knee = order.knee
+                _answer(knee=order.knee)
+            if order.rate is not None:
+                _answer(rate=order.rate)
+            if order.stop is not None:
+                self.note("phase", "stopped", {"reason": order.stop})
+                _answer(stop=order.stop)
+
+    def _warn(self, batch: RawBatch) -> None:
+        """Once: several keys of one command that lie in several slots."""
+        crossing = next((error for error in batch.errors if error[2].startswith("CROSSSLOT")), None)
+        if crossing is not None and not self._has_warned:
+            self._has_warned = True
+            use_case, operation, text, _ = crossing
+            self.note("finding", "a command over several slots", {
+                "use_case": use_case, "operation": operation, "reply": text, "fix": _CROSSSLOT_FIX})
+            self.tell(f"{operation} fails on a sharded cluster, its keys lie in several slots ({text}): "
+                      f"{_CROSSSLOT_FIX}")
 
 
 def _answer(**content: Any) -> None:
     try:
-        print(json.dumps(content), flush=True)
+        sys.stdout.write(json.dumps(content) + "\n")  # one call: the sampler's thread answers too
+        sys.stdout.flush()
     except BrokenPipeError:  # the generator is gone; its data stay our business
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
 

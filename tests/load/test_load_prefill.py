@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from amply_capacity.errors import TargetError
+from amply_capacity.load.client import Connection
 from amply_capacity.load.prefill import fill
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
@@ -24,7 +25,7 @@ def _plan(users: int = 60) -> tuple[PrefillClass, ...]:
 
 
 def test_it_measures_what_each_class_left_in_the_server(redis_cluster: Cluster, redis_client: Any) -> None:
-    results = fill(redis_cluster.endpoint, redis_client, "here:1", _plan())
+    results = fill(lambda: Connection(redis_cluster.endpoint), [redis_client], _plan(), "here")
     classes = {result["name"]: result for result in results}
     assert list(classes) == ["sessions", "user_sessions", "results", "cached", "counters"]
     assert sum(result["keys"] for result in results) == redis_client.dbsize()
@@ -44,14 +45,15 @@ def test_it_measures_what_each_class_left_in_the_server(redis_cluster: Cluster, 
 def test_the_histogram_of_a_commands_first_call_is_not_taken_for_the_keys() -> None:
     """On a fresh server: 30 counters take some 130 bytes each, and two latency histograms 24.7 kB each."""
     with clusters.throw_away(maxmemory_bytes=2**27) as fresh, connect(fresh.endpoint) as control:
-        results = {result["name"]: result for result in fill(fresh.endpoint, control, "here:1", _plan())}
+        results = {result["name"]: result for result in fill(
+            lambda: Connection(fresh.endpoint), [control], _plan(), "here")}
     counters = results["counters"]
     assert (counters["used_after_bytes"] - counters["used_before_bytes"]) / counters["keys"] < 500
 
 
 def test_the_filling_connection_is_gone_afterwards(redis_cluster: Cluster, redis_client: Any) -> None:
     before = redis_client.info("clients")["connected_clients"]
-    fill(redis_cluster.endpoint, redis_client, "here:1", _plan(10))
+    fill(lambda: Connection(redis_cluster.endpoint), [redis_client], _plan(10), "here")
     assert redis_client.info("clients")["connected_clients"] == before
 
 
@@ -61,13 +63,13 @@ def test_a_server_that_refuses_a_write_ends_it_with_what_to_do(
     redis_client.config_set("maxmemory-policy", "noeviction")
     redis_client.config_set("maxmemory", 1)
     with pytest.raises(TargetError, match=r"refused the pre-fill's SETEX. Got: OOM.*Do: choose a larger"):
-        fill(redis_cluster.endpoint, redis_client, "here:1", _plan())
+        fill(lambda: Connection(redis_cluster.endpoint), [redis_client], _plan(), "here")
 
 
 def test_a_server_that_will_not_let_it_in_is_explained(redis_cluster: Cluster, redis_client: Any) -> None:
     outside = Endpoint(redis_cluster.host, redis_cluster.port, password="wrong")
     with pytest.raises(TargetError, match="went away during the pre-fill"):
-        fill(outside, redis_client, "here:1", _plan())
+        fill(lambda: Connection(outside), [redis_client], _plan(), "here")
 
 
 def test_a_server_that_goes_away_is_explained() -> None:
@@ -83,4 +85,4 @@ def test_a_server_that_goes_away_is_explained() -> None:
             name=one.name, count=one.count, commands_per_key=one.commands_per_key, commands=commands
         )
         with pytest.raises(TargetError, match="went away"):
-            fill(cluster.endpoint, control, "here:1", [dying])
+            fill(lambda: Connection(cluster.endpoint), [control], [dying], "here")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from amply_capacity.load.options import add_options, read_options
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint
+from amply_capacity.target.guard import Target
 from amply_capacity.traffic.population import PopulationShape
 
 _SHAPE = PopulationShape(users=100, organisations=10, api_keys=10, seed=3)
@@ -26,7 +28,7 @@ def _parsed(*arguments: str) -> argparse.Namespace:
 
 
 def _campaign(endpoint: Endpoint) -> Campaign:
-    return Campaign(read_options(_parsed()), endpoint, _SHAPE)
+    return Campaign(read_options(_parsed()), Target(endpoint, None), _SHAPE)
 
 
 def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
@@ -37,17 +39,23 @@ def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
     recorder.error("cache", "cached_read", "OOM")
     batch = recorder.drain()
     data: dict[str, Any] = {"stats": []}
-    messages.pack(batch, data)
+    messages.pack(batch, data, is_through=True)
+    assert messages.is_through(data)
     arrived = messages.unpack(msgpack.unpackb(msgpack.packb(data), strict_map_key=False))
     assert arrived is not None
     assert arrived == batch
     assert len(arrived.seconds) == len(arrived.errors) == 1
     assert len(arrived.accesses) == 2
+    sent_s = messages.sent_s(data)
+    assert sent_s is not None
+    assert 0.0 <= time.time() - sent_s < 60.0
 
 
 def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
     data: dict[str, Any] = {}
     assert messages.unpack(data) is None
+    assert messages.sent_s(data) is None
+    assert not messages.is_through(data)
     messages.pack(Recorder().drain(), data)
     arrived = messages.unpack(data)
     assert arrived is not None
@@ -57,7 +65,8 @@ def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
 def test_instructions_hold_no_secret() -> None:
     parsed = _parsed()
     parsed.expect_workers, parsed.num_users = 2, 8
-    messages.instruct_workers(parsed, _campaign(Endpoint("host", 6379, username="app", password="sesame")))
+    messages.instruct_workers(parsed, _campaign(Endpoint("host", 6379, username="app", password="sesame")),
+                              2, {"vm_a": 0})
     assert "sesame" not in parsed.amply_instructions
     assert json.loads(parsed.amply_instructions)["shape"] == asdict(_SHAPE)
 
@@ -65,15 +74,16 @@ def test_instructions_hold_no_secret() -> None:
 def test_a_worker_takes_its_share_of_population_and_rate(redis_cluster: Cluster) -> None:
     parsed = _parsed("--arrivals", "poisson", "--rate", "100")
     parsed.expect_workers, parsed.num_users = 2, 8
-    messages.instruct_workers(parsed, _campaign(redis_cluster.endpoint))
+    messages.instruct_workers(parsed, _campaign(redis_cluster.endpoint), 2, {"vm_a": 1})
+    # The first has been given a share; the second is one that the master did not know: it follows its index.
+    runners = [SimpleNamespace(client_id="vm_a", worker_index=5),
+               SimpleNamespace(client_id="vm_b", worker_index=2)]
     campaigns = [
-        messages.campaign_of_worker(
-            SimpleNamespace(parsed_options=parsed, runner=SimpleNamespace(worker_index=index))
-        )
-        for index in (0, 1)
+        messages.campaign_of_worker(SimpleNamespace(parsed_options=parsed, runner=runner))
+        for runner in runners
     ]  # type: ignore[arg-type]
-    assert [one.endpoint for one in campaigns] == [redis_cluster.endpoint] * 2
-    assert [one.rate_per_client for one in campaigns] == [100 / 8] * 2
-    assert [one.next_client_number() for one in campaigns] == ["0/1", "1/1"]
+    assert [one.target.endpoint for one in campaigns] == [redis_cluster.endpoint] * 2
+    assert [one.clients for one in campaigns] == [8] * 2
+    assert [one.next_client() for one in campaigns] == [1, 0]
     users = [{one.application()._population.draw_user() for _ in range(300)} for one in campaigns]
     assert not users[0] & users[1]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from locust_process import (
     cluster_directories,
@@ -18,66 +16,12 @@ from locust_process import (
     operation_counts,
     run_locust,
     servers_of_ours,
-    start_locust,
     wait_until,
 )
 
-from amply_capacity.errors import BadRun
 from amply_capacity.run.reader import read_run, recover
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import connect
-
-_LONG = ("-u", "5", "-r", "5", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "2")
-
-
-def _seconds_recorded(run: Path) -> int:
-    """Seconds of requests in the parts of a run that is being recorded."""
-    part = run / "parts" / "requests.arrows"
-    if not part.exists():
-        return 0
-    seconds: set[int] = set()
-    try:
-        with pa.ipc.open_stream(part.read_bytes()) as stream:
-            for batch in stream:
-                seconds |= set(batch.column("second").to_pylist())
-    except (pa.ArrowInvalid, OSError):
-        pass
-    return len(seconds)
-
-
-@pytest.fixture
-def loading(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts a long load; returns once some seconds of it are recorded."""
-    processes = []
-
-    def start(*options: str, scenario: str = "mixed", seconds: int = 3) -> subprocess.Popen[bytes]:
-        process = start_locust(
-            scenario,
-            *_LONG,
-            "--run-dir",
-            str(tmp_path / "run"),
-            "--csv",
-            str(tmp_path / "csv"),
-            *options,
-            log=tmp_path / "log",
-        )
-        processes.append(process)
-        wait_until(
-            lambda: _seconds_recorded(tmp_path / "run") >= seconds or process.poll() is not None, "a load"
-        )
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-def _children(pid: int, named: str) -> list[int]:
-    """The pids of a process' children whose command line holds that name."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if named in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -97,35 +41,6 @@ def test_an_interrupted_run_is_readable_partial_and_leaves_no_server(
     assert counts == operation_counts(run.requests)
     assert code == (1 if failures else 0), words
     assert servers_of_ours() == servers
-    assert cluster_directories() == directories
-
-
-@pytest.mark.parametrize("dies", ["the generator", "the generator and its recording process"])
-def test_a_killed_run_is_recovered_to_within_two_seconds_and_its_server_is_swept(
-    dies: str, loading: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
-    servers, directories = servers_of_ours(), cluster_directories()
-    process = loading(seconds=4)
-    scribes = _children(process.pid, "amply_capacity.load.scribe")
-    assert len(scribes) == 1
-    process.kill()
-    if dies != "the generator":
-        os.kill(scribes[0], signal.SIGKILL)
-    process.wait()
-    killed_s = time.time()
-    if dies != "the generator":
-        with pytest.raises(BadRun, match="runs recover"):
-            read_run(tmp_path / "run")
-    run = recover(tmp_path / "run")
-    assert run.verdict == "partial"
-    assert (
-        killed_s - 3.0 <= run.requests["second"].max() <= killed_s
-    )  # its second began up to 1 s before its end
-    assert run.requests["second"].nunique() >= 4
-    assert not run.server.empty
-    wait_until(lambda: servers_of_ours() == servers, "the server's end")
-    assert cluster_directories() > directories
-    clusters.stop(clusters.start())
     assert cluster_directories() == directories
 
 

@@ -141,7 +141,9 @@ def test_a_marked_server_is_loaded_and_left_with_its_mark_alone(
     assert run.manifest["target"] == {
         "url": f"{url}/0",
         "kind": "endpoint",
-        "topology": None,
+        "topology": "single",
+        "tls": False,
+        "multi_key": "spec",
         "node_type": None,
         "reserved_memory_percent": None,
     }
@@ -193,7 +195,7 @@ def test_a_named_cluster_with_a_password_is_used_and_its_password_shows_nowhere(
         password = cluster.endpoint.password
         assert password
         with connect(cluster.endpoint) as client:
-            client.mset({"theirs": "1", **{f"user_sessions:usr_{number}": "1" for number in range(500)}})
+            client.mset({"theirs": "1", **{f"user_sessions:usr_~{number:07x}": "1" for number in range(500)}})
         with start_locust(
             "cache",
             *_SHORT,
@@ -228,7 +230,7 @@ def test_a_named_cluster_with_a_password_is_used_and_its_password_shows_nowhere(
         assert filled["user_sessions"] == 60
         with connect(cluster.endpoint) as client:
             assert client.get("theirs") == "1"
-            assert not client.exists("user_sessions:usr_499")
+            assert not client.exists(f"user_sessions:usr_~{499:07x}")
         for path in [*tmp_path.glob("*"), *(tmp_path / "run").iterdir()]:
             assert path.is_dir() or password.encode() not in path.read_bytes()
     finally:
