@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import startup
+from bench import clocks, knee, load, startup
 
 
 def main(arguments: list[str]) -> int:
-    tables: dict[str, Callable[[], str]] = {"startup": startup.table}
+    tables: dict[str, Callable[[], str]] = {
+        "startup": startup.table,
+        "load": load.table,
+        "clocks": clocks.table,
+        "knee": knee.table,
+    }
     unknown = [name for name in arguments if name not in tables]
     if unknown:
         print(f"bench: unknown table {', '.join(unknown)}; use one of {', '.join(tables)}", file=sys.stderr)

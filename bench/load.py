@@ -1,0 +1,232 @@
+"""How much traffic a generator core makes: ours, plain Locust, and the C tools; what recording costs.
+
+Generator and server have a core each. The contenders take turns, so that all meet the same machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.rig import (
+    GENERATOR_CORE,
+    LOCUSTFILES,
+    POPULATION,
+    SCENARIOS,
+    Rig,
+    Throughput,
+    median_spread,
+    rig,
+)
+
+__all__ = ["table"]
+
+_ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+_SECONDS = 7.0
+_USERS = ("-u", "50", "-r", "50")
+_SIZE_RATES = (400, 4000)
+_SIZE_SECONDS = 20.0
+_PROCESS_COUNTS = (1, 2, 4)
+_MIXED, _PLAIN, _SILENT = "mixed, ours", "mixed, plain Locust + redis-py", "mixed, ours, not recorded"
+_GET_SETEX, _REDIS_BENCHMARK, _MEMTIER = "GET/SETEX, ours", "GET/SETEX, redis-benchmark", "GET/SETEX, memtier"
+
+
+def table() -> str:
+    """Commands a second per generator core, their ratios, and the size of what is recorded."""
+    with rig() as server, tempfile.TemporaryDirectory() as scratch:
+        measured = _throughputs(server, Path(scratch))
+        processes = _processes(server, Path(scratch))
+        sizes = [_bytes_per_minute(server, Path(scratch), rate) for rate in _SIZE_RATES]
+    lines = [
+        f"load, {_ROUNDS} rounds in turns of {_SECONDS:g} s, a core each for generator and server",
+        f"{'':<32} {'commands/s: median (range)':>34} {'per CPU second of all generator processes':>44}",
+    ]
+    for name, each in measured.items():
+        lines.append(
+            f"{name:<32} {median_spread([one.commands_per_second for one in each]):>34} "
+            f"{median_spread([one.commands_per_cpu_second for one in each]):>44}"
+        )
+    lines += ["", "ratios, round by round: median (range)"]
+    pairs = [
+        (_MIXED, _PLAIN, "at least 7, aim 9"),
+        (_MIXED, _SILENT, "at least 0.95"),
+        (_GET_SETEX, _REDIS_BENCHMARK, "at least 0.6, aim 0.8"),
+        (_GET_SETEX, _MEMTIER, ""),
+    ]
+    for ours, theirs, wanted in pairs:
+        if theirs in measured:
+            lines.append(f"{ours} / {theirs:<32} {_ratios(measured[ours], measured[theirs])}  {wanted}")
+    low, high = sizes
+    lines += [
+        "",
+        f"bytes of a run a minute at {_SIZE_RATES[0]:,} operations/s: {low:,.0f}; "
+        f"at {_SIZE_RATES[1]:,}: {high:,.0f} ({100.0 * (high / low - 1.0):+.0f} %, "
+        "less than +20 % wanted)",
+    ]
+    return "\n".join(lines + processes)
+
+
+def _throughputs(server: Rig, scratch: Path) -> dict[str, list[Throughput]]:
+    contenders: dict[str, Callable[[Path], Throughput]] = {
+        _MIXED: lambda run: server.locust(SCENARIOS / "mixed.py", *_USERS, seconds=_SECONDS, run_dir=run),
+        _PLAIN: lambda run: server.locust(
+            LOCUSTFILES / "plain.py",
+            *_USERS,
+            seconds=_SECONDS,
+            env={"BENCH_PORT": str(server.endpoint.port), "BENCH_POPULATION": str(POPULATION)},
+        ),
+        _SILENT: lambda run: server.locust(
+            LOCUSTFILES / "unrecorded.py", *_USERS, seconds=_SECONDS, run_dir=run
+        ),
+        _GET_SETEX: lambda run: server.locust(
+            LOCUSTFILES / "get_setex.py", *_USERS, "--prefill", "0", seconds=_SECONDS, run_dir=run
+        ),
+        _REDIS_BENCHMARK: lambda run: _redis_benchmark(server),
+    }
+    if shutil.which("memtier_benchmark"):
+        contenders[_MEMTIER] = lambda run: _memtier(server)
+    measured: dict[str, list[Throughput]] = defaultdict(list)
+    for number in range(_ROUNDS):
+        for place, (name, measure) in enumerate(contenders.items()):
+            measured[name].append(measure(scratch / f"run-{number}-{place}"))
+    return measured
+
+
+def _redis_benchmark(server: Rig) -> Throughput:
+    """GET and SETEX one after the other, weighted eight to two by the time that each takes."""
+    seconds = 0.0
+    cpu = 0.0
+    count = 150_000
+    for share, command in (
+        (0.8, ["GET", "session:ses___rand_int__"]),
+        (0.2, ["SETEX", "session:ses___rand_int__", "300", "x" * 250]),
+    ):
+        began = os.times()
+        words = subprocess.run(
+            [
+                "redis-benchmark",
+                "-p",
+                str(server.endpoint.port),
+                "-c",
+                "50",
+                "-n",
+                str(count),
+                "-r",
+                "10000",
+                "--csv",
+                *command,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            preexec_fn=_on_generator_core,
+        ).stdout
+        ended = os.times()
+        rate = float(words.strip().splitlines()[-1].split('","')[1])
+        seconds += share / rate
+        used = ended.children_user + ended.children_system - began.children_user - began.children_system
+        cpu += share * used / count
+    return Throughput(1.0 / seconds, 1.0 / cpu)
+
+
+def _memtier(server: Rig) -> Throughput:
+    began = os.times()
+    words = subprocess.run(
+        [
+            "memtier_benchmark",
+            "-p",
+            str(server.endpoint.port),
+            "-c",
+            "50",
+            "-t",
+            "1",
+            "--ratio",
+            "1:4",
+            "-d",
+            "250",
+            "--key-maximum",
+            "10000",
+            "--expiry-range",
+            "300-301",
+            "--test-time",
+            "5",
+            "--hide-histogram",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=_on_generator_core,
+    ).stdout
+    ended = os.times()
+    totals = re.search(r"^Totals\s+([\d.]+)", words, re.MULTILINE)
+    assert totals is not None, words
+    rate = float(totals[1])
+    used = ended.children_user + ended.children_system - began.children_user - began.children_system
+    return Throughput(rate, rate * 5.0 / used)
+
+
+def _bytes_per_minute(server: Rig, scratch: Path, rate: int) -> float:
+    """Of a finished run of the mixed scenario at that rate."""
+    directory = scratch / f"size-{rate}"
+    server.locust(
+        SCENARIOS / "mixed.py",
+        *_USERS,
+        "--arrivals",
+        "poisson",
+        "--rate",
+        str(rate),
+        seconds=_SIZE_SECONDS,
+        run_dir=directory,
+    )
+    return sum(path.stat().st_size for path in directory.iterdir()) * 60.0 / _SIZE_SECONDS
+
+
+def _ratios(ours: list[Throughput], theirs: list[Throughput]) -> str:
+    pairs = [
+        one.commands_per_second / other.commands_per_second for one, other in zip(ours, theirs, strict=True)
+    ]
+    return f"{statistics.median(pairs):.2f} ({min(pairs):.2f}–{max(pairs):.2f})"
+
+
+def _on_generator_core() -> None:
+    os.sched_setaffinity(0, {GENERATOR_CORE})
+
+
+def _processes(server: Rig, scratch: Path) -> list[str]:
+    """CPU seconds per command of all generator processes together, which share one core."""
+    measured: dict[int, list[Throughput]] = defaultdict(list)
+    for number in range(_ROUNDS):
+        for count in _PROCESS_COUNTS:
+            more = () if count == 1 else ("--processes", str(count))
+            measured[count].append(
+                server.locust(
+                    SCENARIOS / "mixed.py",
+                    *_USERS,
+                    *more,
+                    seconds=_SECONDS,
+                    run_dir=scratch / f"processes-{number}-{count}",
+                )
+            )
+    lines = [
+        "",
+        "CPU of all generator processes per command, on the one core, closed: µs, and against one process",
+    ]
+    for count, each in measured.items():
+        cpu_us = [1e6 / one.commands_per_cpu_second for one in each]
+        ratios = [
+            one.commands_per_cpu_second / other.commands_per_cpu_second
+            for one, other in zip(measured[1], each, strict=True)
+        ]
+        lines.append(
+            f"--processes {count}   {statistics.median(cpu_us):>6.1f} "
+            f"({min(cpu_us):.1f}–{max(cpu_us):.1f})   {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f}–{max(ratios):.2f}), at most 1.1 wanted"
+        )
+    return lines

@@ -1,0 +1,124 @@
+"""What the load benchmarks share: a server on one core, generators on another, and what each of them used."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from amply_capacity.target import cluster as clusters
+from amply_capacity.target.endpoint import Endpoint, connect
+
+__all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "Rig", "Throughput", "median_spread",
+           "rig"]
+
+GENERATOR_CORE, SERVER_CORE = 0, 1
+POPULATION = 2000
+LOCUSTFILES = Path(__file__).parent / "locustfiles"
+SCENARIOS = Path(__file__).parents[1] / "loadtests"
+_READING_SECONDS = 0.2
+_IDLE_CALLS = 20  # what the readings themselves and INFO may make between two
+_WARM_UP_SECONDS, _COOL_DOWN_SECONDS = 1.0, 0.5
+_LONGEST_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What a generator got out of its core."""
+
+    commands_per_second: float
+    commands_per_cpu_second: float
+    """CPU of all its processes: workers, master and the recording one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """The server under all contenders."""
+
+    endpoint: Endpoint
+    name: str
+    control: Any
+
+    def empty(self) -> None:
+        self.control.flushall()
+
+    def locust(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
+               env: dict[str, str] | None = None) -> Throughput:
+        """Run a locustfile, pinned, and count what the server executed for it, after a warm-up.
+        """
+        command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-t", f"{seconds:g}s",
+                   "--only-summary", *options]
+        if run_dir is not None:
+            command += ["--target", self.name, "--population", str(POPULATION), "--run-dir", str(run_dir)]
+        log = (run_dir or LOCUSTFILES).with_suffix(".log") if run_dir else Path(os.devnull)
+        with open(log, "w") as words:
+            process = subprocess.Popen(
+                command, stdout=words, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})},
+                preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}))
+            try:
+                return self._watch(process, run_dir)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                process.wait(timeout=_LONGEST_SECONDS)
+
+    def _watch(self, process: subprocess.Popen[bytes], run_dir: Path | None) -> Throughput:
+        """Commands and CPU over the middle of the load: after a warm-up, and without its last moments."""
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        readings: list[tuple[float, int, float]] = []
+        while process.poll() is None and time.monotonic() < deadline:
+            if self._is_under_load(run_dir):
+                readings.append((time.monotonic(), self._calls(), _cpu_seconds(process.pid)))
+            time.sleep(_READING_SECONDS)
+        if len(readings) < 2:
+            raise RuntimeError("the generator ended before it loaded the server")
+        busy = [later for earlier, later in itertools.pairwise(readings)
+                if later[1] - earlier[1] > _IDLE_CALLS]
+        middle = [one for one in busy
+                  if busy[0][0] + _WARM_UP_SECONDS < one[0] < busy[-1][0] - _COOL_DOWN_SECONDS]
+        elapsed, calls, cpu = (last - first for first, last in zip(middle[0], middle[-1], strict=True))
+        return Throughput(calls / elapsed, calls / cpu)
+
+    def _is_under_load(self, run_dir: Path | None) -> bool:
+        """For a scenario of ours: the run has begun. Else the server has many clients."""
+        if run_dir is not None:
+            return (run_dir / "parts" / "server.arrows").exists()
+        return int(self.control.info("clients")["connected_clients"]) > 10
+
+    def _calls(self) -> int:
+        return int(self.control.info("stats")["total_commands_processed"])
+
+
+@contextlib.contextmanager
+def rig() -> Iterator[Rig]:
+    """A server of ours on its core."""
+    with clusters.throw_away(maxmemory_bytes=2 * 1024**3) as cluster, connect(cluster.endpoint) as control:
+        os.sched_setaffinity(int(control.info("server")["process_id"]), {SERVER_CORE})
+        yield Rig(cluster.endpoint, cluster.name, control)
+
+
+def median_spread(values: list[float]) -> str:
+    """`median (least–most)` of figures that are thousands."""
+    return f"{statistics.median(values):>9,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all it started that still run."""
+    total = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for one in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system
+    return total
