@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,8 @@ __all__ = [
     "sweep",
     "throw_away",
 ]
+
+_STOP_ATTEMPTS, _STOP_PAUSE_SECONDS = 20, 0.05
 
 
 def start(
@@ -108,8 +111,12 @@ def throw_away(**options: Any) -> Iterator[Cluster]:
 
 def stop(cluster: Cluster) -> None:
     """End the cluster's servers, as far as they still are ours, and remove its directory."""
-    process.end_all([node.pid for node in cluster.nodes], cluster.directory, Path(cluster.program))
-    shutil.rmtree(cluster.directory, ignore_errors=True)
+    for _ in range(_STOP_ATTEMPTS):
+        process.end_all([node.pid for node in cluster.nodes], cluster.directory, Path(cluster.program))
+        shutil.rmtree(cluster.directory, ignore_errors=True)
+        if not cluster.directory.exists():
+            return
+        time.sleep(_STOP_PAUSE_SECONDS)  # a server that was just being forked has come in meanwhile
 
 
 def all_clusters() -> list[Cluster]:

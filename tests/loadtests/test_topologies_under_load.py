@@ -163,7 +163,10 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
     near = run.requests[(run.requests["command"] == "") & run.requests["second"].between(second, second + 1)]
     long = near[near["bucket_us"] > 1e6 * bound_s].groupby("clock")["count"].sum()
     expected = rate * (stall_s - bound_s)  # those due in its first 200 ms take more than the last 100
-    assert long["response"] == pytest.approx(expected, abs=0.05 * expected + 4 * expected**0.5)
+    slack = 0.05 * expected + 4 * expected**0.5
+    assert long["response"] >= expected - slack
+    if not {second, second + 1} & set(run.generator_bound_seconds):  # else a busy machine delayed more
+        assert long["response"] <= expected + slack
     assert long.get("service", 0) < 0.6 * expected  # which is what a closed loop would have shown
     offered = {
         detail["second"]: detail["operations"]
