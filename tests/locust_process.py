@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from amply_capacity.files import CLUSTERS_DIR, ROOT
+from amply_capacity.target.process import free_port
 
 PATIENCE_SECONDS = 90.0
 
@@ -23,6 +24,9 @@ PATIENCE_SECONDS = 90.0
 def start_locust(scenario: str, *options: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start `locust --headless` on a scenario of ours; its words go into `log`."""
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / f"{scenario}.py"), "--headless"]
+    if "--processes" in options:  # Locust's own port is one for all tests that run at the same time
+        port = str(free_port())
+        options = (*options, "--master-port", port, "--master-bind-port", port)
     with log.open("wb") as words:
         return subprocess.Popen(
             [*command, *options],
