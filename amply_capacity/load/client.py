@@ -1,16 +1,19 @@
 """One Redis connection of a simulated client: RESP over a socket, no pool, no hidden retry.
 
-As fast as Python allows: the socket is a bare non-blocking one, its read watcher is started once and switches
-straight to the greenlet that waits, and one timer that is set anew only when it rings keeps the time-outs.
+As fast as Python allows: the socket is a bare non-blocking one, its read watcher is started once and hands
+each reply to whoever asked from within the event loop, and one timer that is set anew only when it rings
+keeps the time-outs.
 """
 
 from __future__ import annotations
 
+import contextlib
 from _socket import IPPROTO_TCP, TCP_NODELAY
 from _socket import socket as bare_socket  # gevent and the standard library each wrap this one
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import inf
 from time import perf_counter
-from typing import Any, NoReturn
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -25,7 +28,7 @@ from amply_capacity.traffic.operation import Command
 __all__ = ["Connection", "ReplyError"]
 
 _READ, _WRITE = 1, 2
-_RECEIVE_BYTES = 65536
+_NOT_YET = inf  # when a command leaves that still waits in the outbox
 
 
 class ReplyError(Exception):
@@ -36,17 +39,19 @@ class Connection:
     """Sends a command, waits for its reply, decodes it as the specification's pool does.
 
     Connects on first use and again after a failure, never within a command: a lost connection is the
-    caller's to count. `call` raises OSError (TimeoutError among them) when the connection fails; an error
-    reply is returned as a ReplyError value, also inside a pipeline's list. `sent` and `answered` are the
-    moments, on `time.perf_counter`, at which the last call began to send and had its whole reply.
+    caller's to count. `call` and `pipeline` let their greenlet wait, and raise OSError (TimeoutError among
+    them) when the connection fails; `ask` calls back instead. An error reply is returned as a ReplyError
+    value, also inside a pipeline's list. `sent` and `answered` are the moments, on `time.perf_counter`, at
+    which the last commands began to leave and had their whole reply.
 
-    For one greenlet at a time. A greenlet that is killed while it waits closes the connection: the reply to
-    come belongs to nobody.
+    One question at a time. A greenlet that is killed while it waits closes the connection: the reply to come
+    belongs to nobody.
     """
 
     __slots__ = (
-        "_channel", "_endpoint", "_hub", "_is_armed", "_outbox", "_reader", "_socket", "_timeout_seconds",
-        "_timer", "_unsent", "_waiter", "_watcher", "answered", "is_closed", "sent",
+        "_answer", "_buffer", "_channel", "_endpoint", "_fail", "_hub", "_is_armed", "_outbox", "_reader",
+        "_replies", "_socket", "_timeout_seconds", "_timer", "_unsent", "_wanted", "_watcher",
+        "_write_watcher", "answered", "is_closed", "sent",
     )
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0) -> None:
@@ -54,59 +59,59 @@ class Connection:
         self._timeout_seconds = timeout_seconds
         self._socket: Any = None
         self._channel: Any = None
-        self._waiter: Any = None
+        self._wanted = 0
+        self._replies: list[Any] | None = None
+        self._answer: Any = None
+        self._fail: Any = None
         self.sent = self.answered = 0.0
         self.is_closed = True
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a reply."""
+        return self._wanted > 0
 
     def call(self, command: Command) -> Any:
         """The reply to one command."""
         if self.is_closed:
             self.connect()
-        self.sent = perf_counter()  # until it leaves
-        try:
-            # What `_wait_readable` and `_receive` do, without the calls: nearly every command takes this way.
-            if not self._is_armed:
-                self._arm()
-            self._waiter = getcurrent()
-            self._outbox.add((self, pack_command(command)))
-            self._hub.switch()
-            self._waiter = None
-            if self._unsent:
-                self._send_rest()
-            try:
-                data = self._channel.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                reply = self._receive()
-            else:
-                self._reader.feed(data)
-                reply = self._reader.gets()
-                if reply is False:
-                    reply = self._receive() if data else self._ended()
-        except BaseException:
-            self.close()
-            raise
-        self.answered = perf_counter()
-        return reply
+        return self._wait(self.ask, command)
 
     def pipeline(self, commands: Iterable[Command]) -> list[Any]:
         """The replies to several commands sent in one write, one per command."""
         if self.is_closed:
             self.connect()
-        packed = [pack_command(command) for command in commands]
-        self.sent = perf_counter()
-        try:
-            self._send(b"".join(packed))
-            replies = [self._next() for _ in packed]
-        except BaseException:
-            self.close()
-            raise
-        self.answered = perf_counter()
+        chosen = list(commands)
+        if not chosen:
+            self.sent = self.answered = perf_counter()
+            return []
+        replies: list[Any] = self._wait(self.ask_all, chosen)
         return replies
+
+    def ask(self, command: Command, answer: Callable[[Any], None], fail: Callable[[OSError], None]) -> None:
+        """Send a command; later one of the two is called from the event loop, unless it is closed before.
+
+        The connection has to be open, and nobody may wait for it. When `fail` is called it is closed.
+        """
+        if not self._is_armed:
+            self._arm()
+        self.sent = _NOT_YET
+        self._answer, self._fail, self._wanted = answer, fail, 1
+        self._outbox.add((self, pack_command(command)))
+
+    def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
+                fail: Callable[[OSError], None]) -> None:
+        """Send at least one command in one write; as `ask`, with the list of their replies."""
+        if not self._is_armed:
+            self._arm()
+        packed = [pack_command(command) for command in commands]
+        self.sent = _NOT_YET
+        self._answer, self._fail, self._wanted, self._replies = answer, fail, len(packed), []
+        self._outbox.add((self, b"".join(packed)))
 
     def connect(self) -> None:
         """Open it, with TLS, AUTH and SELECT as the endpoint says. Raises OSError or ReplyError."""
         endpoint = self._endpoint
-        self.sent = perf_counter()
         opened = gevent.socket.create_connection((endpoint.host, endpoint.port),
                                                  timeout=self._timeout_seconds)
         raw = bare_socket(opened.family, opened.type, opened.proto, fileno=opened.detach())
@@ -116,8 +121,11 @@ class Connection:
         self.is_closed = False
         self._hub = gevent.get_hub()
         self._outbox = Outbox.of(self._hub)
+        self._buffer = self._outbox.buffer
         self._unsent = b""
+        self._wanted = 0
         self._watcher = self._hub.loop.io(raw.fileno(), _READ)
+        self._write_watcher = self._hub.loop.io(raw.fileno(), _WRITE)
         self._timer = self._hub.loop.timer(self._timeout_seconds)
         self._is_armed = False
         # What is no RESP ends the connection, as a reset does.
@@ -126,41 +134,51 @@ class Connection:
         try:
             if endpoint.tls:
                 self._channel = channel = TlsChannel(raw, client_context(endpoint), endpoint.host)
-                while not channel.shake_hands():
-                    self._wait_readable()
+                with gevent.Timeout(self._timeout_seconds, TimeoutError(self._too_late())):
+                    while not channel.shake_hands():
+                        self._hub.wait(self._watcher)
             self._greet()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the connection; the next command opens a new one."""
-        self._waiter = None
+        """Close the connection; the next command opens a new one, and nobody is called any more."""
+        self._wanted = 0
+        self._replies = None
         if self._socket is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._timer.stop()
-            self._timer.close()
+            for watcher in (self._watcher, self._write_watcher, self._timer):
+                watcher.stop()
+                watcher.close()
             self._socket.close()
-            self._socket = self._channel = None
+            self._socket = self._channel = self._answer = self._fail = None
             self.is_closed = True
 
-    def leave(self, packed: bytes, now: float) -> None:
-        """Runs in the hub: send what `call` put into the outbox. Whoever waits is woken where that fails."""
-        waiter = self._waiter
-        if waiter is None:
-            return  # killed meanwhile: the connection is closed
-        self.sent = now
+    def leave(self, packed: bytes) -> None:
+        """Runs in the hub: send what was put into the outbox."""
+        if not self._wanted:
+            return  # closed meanwhile
+        self.sent = perf_counter()
         try:
             count = self._channel.send(packed)
         except BlockingIOError:
             count = 0
         except OSError as error:
-            waiter.throw(error)
+            self._end(error)
             return
         if count < len(packed):
             self._unsent = packed[count:]
-            waiter.switch()
+            self._write_watcher.start(self._writable)
+
+    def _wait(self, ask: Callable[..., None], question: Any) -> Any:
+        """Let the greenlet wait for what it asks."""
+        waiting = getcurrent()
+        try:
+            ask(question, waiting.switch, waiting.throw)
+            return self._hub.switch()
+        except BaseException:
+            self.close()
+            raise
 
     def _greet(self) -> None:
         endpoint = self._endpoint
@@ -175,59 +193,68 @@ class Connection:
             if isinstance(reply, ReplyError):
                 raise reply
 
-    def _send_rest(self) -> None:
-        packed, self._unsent = self._unsent, b""
-        self._send(packed)
-        self._wait_readable()
-
-    def _send(self, packed: bytes) -> None:
-        while packed:
-            try:
-                packed = packed[self._channel.send(packed):]
-            except BlockingIOError:
-                self._wait_writable()
-
-    def _next(self) -> Any:
-        reply = self._reader.gets()
-        if reply is not False:
-            return reply
-        self._wait_readable()
-        return self._receive()
-
-    def _receive(self) -> Any:
-        """The next reply, from what there is to read and what is still to come."""
-        while True:
-            try:
-                data = self._channel.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                self._wait_readable()
-                continue
-            self._reader.feed(data)
-            reply = self._reader.gets()
-            if reply is not False:
-                return reply
-            if not data:
-                self._ended()
-
-    def _ended(self) -> NoReturn:
-        raise ConnectionResetError("the server closed the connection")
-
-    def _wait_readable(self) -> None:
-        if not self._is_armed:
-            self._arm()
-        self._waiter = getcurrent()
-        self._hub.switch()
-        self._waiter = None
-
-    def _wait_writable(self) -> None:
-        """Until the server takes more; only long pipelines and slow servers come here."""
-        watcher = self._hub.loop.io(self._socket.fileno(), _WRITE)
+    def _readable(self) -> None:
+        """Runs in the hub when bytes, or the end of the connection, have come."""
+        if not self._wanted:
+            self._disarm()  # what it is, the next command will see; until then it must not wake the hub
+            return
+        buffer, reader = self._buffer, self._reader
         try:
-            left = self.sent + self._timeout_seconds - perf_counter()
-            with gevent.Timeout(max(left, 0.001), TimeoutError(self._too_late())):
-                self._hub.wait(watcher)
-        finally:
-            watcher.close()
+            count = self._channel.recv_into(buffer)
+            reader.feed(buffer, 0, count)
+            if count == len(buffer):
+                self._receive_more()
+            reply = reader.gets()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if self._replies is not None:
+            reply = self._collect(reply)
+        if reply is False:
+            if not count:
+                self._end(ConnectionResetError("the server closed the connection"))
+            return
+        self.answered = perf_counter()
+        self._wanted = 0
+        self._answer(reply)
+
+    def _receive_more(self) -> None:
+        """Take what did not fit into the buffer: of bytes that TLS has decrypted, no watcher tells."""
+        with contextlib.suppress(BlockingIOError):
+            while count := self._channel.recv_into(self._buffer):
+                self._reader.feed(self._buffer, 0, count)
+
+    def _collect(self, reply: Any) -> Any:
+        """The replies to a pipeline when they are complete, else False."""
+        replies = self._replies
+        assert replies is not None
+        while reply is not False:
+            replies.append(reply)
+            if len(replies) == self._wanted:
+                self._replies = None
+                return replies
+            reply = self._reader.gets()
+        return False
+
+    def _writable(self) -> None:
+        """Runs in the hub when the server takes more; only long commands and slow servers come here."""
+        try:
+            self._unsent = self._unsent[self._channel.send(self._unsent):]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+            return
+        if not self._unsent:
+            self._write_watcher.stop()
+
+    def _end(self, error: OSError) -> None:
+        """Close it, and tell whoever waits."""
+        fail = self._fail
+        self.close()
+        fail(error)
 
     def _arm(self) -> None:
         """Watch for bytes and for the time-out, until nobody waits when one of them calls."""
@@ -240,25 +267,15 @@ class Connection:
         self._timer.stop()
         self._is_armed = False
 
-    def _readable(self) -> None:
-        """Runs in the hub when bytes, or the end of the connection, have come."""
-        waiter = self._waiter
-        if waiter is not None:
-            waiter.switch()
-        else:  # nobody asked: the next call will see it, and until then it must not wake the hub again
-            self._disarm()
-
     def _ring(self) -> None:
         """Runs in the hub when the timer rings: too late for the command that waits, or just a look."""
-        waiter = self._waiter
-        left = self.sent + self._timeout_seconds - perf_counter()
-        if waiter is None:
+        left = min(self.sent + self._timeout_seconds - perf_counter(), self._timeout_seconds)
+        if not self._wanted:
             self._disarm()
         elif left > 0.0:
             self._set_timer(left)
         else:
-            self._disarm()
-            waiter.throw(TimeoutError(self._too_late()))
+            self._end(TimeoutError(self._too_late()))
 
     def _set_timer(self, seconds: float) -> None:
         self._timer.stop()

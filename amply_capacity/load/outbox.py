@@ -6,24 +6,28 @@ loopback waking it is most of what sending costs. Sent in a row, the first wakes
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any, Protocol
 
 __all__ = ["Outbox", "Sender"]
 
 _ATTRIBUTE = "amply_outbox"
+_BUFFER_BYTES = 65536
 
 
 class Sender(Protocol):
-    """A connection that has a command to send and waits for its reply."""
+    """A connection that has something to send."""
 
-    def leave(self, packed: bytes, now: float) -> None: ...
+    def leave(self, packed: bytes) -> None: ...
 
 
 class Outbox:
-    """The commands that are to leave before the event loop waits the next time."""
+    """The commands that are to leave before the event loop waits the next time.
+
+    `buffer` is what all connections of the loop read into, one after the other.
+    """
 
     def __init__(self, hub: Any) -> None:
+        self.buffer = bytearray(_BUFFER_BYTES)
         self._waiting: list[tuple[Sender, bytes]] = []
         self.add = self._waiting.append
         # The last thing before a wait: gevent runs what was spawned there too, and that may send as well.
@@ -47,4 +51,4 @@ class Outbox:
             leaving = waiting[:]
             waiting.clear()
             for sender, packed in leaving:
-                sender.leave(packed, perf_counter())
+                sender.leave(packed)

@@ -30,12 +30,16 @@ class Pace:
         self._position = self._ahead.popleft() if self._ahead else self._draw()
         return self._schedule.moment(self._position)
 
+    def start(self) -> float:
+        """The intended start given last, which moves when the rate is changed meanwhile."""
+        return self._schedule.moment(self._position)
+
     def wait(self) -> float:
-        """Wait for the next intended start, also when the rate changes meanwhile; that start."""
+        """Wait for the next intended start; that start."""
         due = self.next_start()
         while due > perf_counter():
             self._pacer.wait_until(due)
-            due = self._schedule.moment(self._position)
+            due = self.start()
         return due
 
     def offered_until(self, moment: float) -> int:

@@ -1,4 +1,4 @@
-"""Wakes greenlets at given moments, far more exactly than an event loop's timers do.
+"""Wakes who waits at given moments, far more exactly than an event loop's timers do.
 
 libev hands its time-outs to epoll in whole milliseconds, rounded up: sleeping until an intended start would
 make it 0.5 ms late on average. Linux' timerfd wakes the same loop to some ten microseconds.
@@ -7,17 +7,21 @@ make it 0.5 ms late on average. Linux' timerfd wakes the same loop to some ten m
 from __future__ import annotations
 
 import ctypes
-import heapq
 import os
 import sys
+from collections.abc import Callable
+from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import gevent
 from gevent import getcurrent
 
-__all__ = ["Pacer"]
+__all__ = ["Entry", "Pacer"]
+
+Entry: TypeAlias = list[Any]
+"""When, a number that tells those of the same moment apart, and whom to call."""
 
 _READ = 1
 _CLOCK_MONOTONIC = 1  # the clock of perf_counter on Linux
@@ -26,7 +30,7 @@ _NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
 
 
 class Pacer:
-    """The waiting greenlets of one process' event loop, by the moments at which they are due.
+    """Who waits in one process' event loop, by the moments at which they are due.
 
     Looked at in each turn of the loop, so that under load no timer is needed at all; one timer wakes an idle
     loop for the earliest. Close it when nobody waits any more.
@@ -34,7 +38,7 @@ class Pacer:
 
     def __init__(self) -> None:
         self._hub = gevent.get_hub()
-        self._waiting: list[list[Any]] = []
+        self._waiting: list[Entry] = []
         self._numbers = count()
         self._armed_for = 0.0
         self._is_waking = False
@@ -42,18 +46,29 @@ class Pacer:
         self._check = self._hub.loop.check()
         self._check.start(self._wake)
 
+    def at(self, due: float, wake: Callable[[], object]) -> Entry:
+        """Call `wake` in the hub at `due`, of `time.perf_counter`, or when all are woken."""
+        entry: Entry = [due, next(self._numbers), wake]
+        waiting = self._waiting
+        heappush(waiting, entry)
+        if waiting[0] is entry and not self._is_waking:
+            self._arm(due)
+        return entry
+
+    def cancel(self, entry: Entry | None) -> None:
+        """Nobody is to be woken for that entry."""
+        if entry is not None:
+            entry[2] = _nothing
+
     def wait_until(self, due: float) -> None:
-        """Return at `due`, of `time.perf_counter`, or when all are woken; at once when it has passed."""
+        """Return at `due`, or when all are woken; at once when it has passed."""
         if due <= perf_counter():
             return
-        entry = [due, next(self._numbers), getcurrent()]
-        heapq.heappush(self._waiting, entry)
-        if self._waiting[0] is entry and not self._is_waking:
-            self._arm(due)
+        entry = self.at(due, getcurrent().switch)
         try:
             self._hub.switch()
         finally:
-            entry[2] = None  # killed, maybe: nobody to wake
+            self.cancel(entry)  # killed, maybe
 
     def wake_all(self) -> None:
         """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
@@ -71,9 +86,7 @@ class Pacer:
         waiting = self._waiting
         self._is_waking = True
         while waiting and waiting[0][0] <= perf_counter():
-            greenlet = heapq.heappop(waiting)[2]
-            if greenlet is not None:
-                greenlet.switch()
+            heappop(waiting)[2]()
         self._is_waking = False
         next_due = waiting[0][0] if waiting else 0.0
         if next_due != self._armed_for:
@@ -87,6 +100,10 @@ class Pacer:
     def _arm(self, due: float) -> None:
         self._armed_for = due
         self._alarm.set(due)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _TimerFd:

@@ -12,18 +12,31 @@ from amply_capacity.load.client import ReplyError
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.routing import Link
 from amply_capacity.load.wire import Kind
-from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline
+from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
-__all__ = ["Played", "Player"]
+__all__ = ["Played", "Player", "seconds_of"]
 
 
 class Player:
-    """One simulated client: a connection and the recorder of its process."""
+    """One simulated client: a connection and the recorder of its process.
+
+    `play` drives an operation to its end while its greenlet waits. Who drives one from the event loop calls
+    `begin`, then `replied` with the reply to each step, until they return None instead of a step, or
+    `failed`; `outcome` says how it ended.
+    """
+
+    _began_step: float
+    _step: Step
+
+    __slots__ = ("_answered", "_began_step", "_held", "_intended", "_is_plain", "_known_labels", "_labels",
+                 "_only", "_only_us", "_operation", "_recorder", "_started", "_step", "_waited", "connection",
+                 "outcome")
 
     def __init__(self, connection: Link, recorder: Recorder) -> None:
         self.connection = connection
+        self.outcome = OK
         self._recorder = recorder
-        self._labels: dict[str, _Labels] = {}
+        self._known_labels: dict[str, _Labels] = {}
 
     def play(self, use_case: str, name: str, operation: Operation, intended: float | None = None,
              held: list[Played] | None = None) -> str:
@@ -33,99 +46,149 @@ class Player:
         where the operation is meant to start when its first command leaves (when its connection has to be
         opened: before that). Compute waits of the application are left out of all clocks.
         """
-        recorder, connection = self._recorder, self.connection
-        labels = self._labels.get(name)
-        if labels is None:
-            labels = self._labels[name] = _Labels(recorder, use_case, name)
-        started = answered = waited = 0.0
-        only, only_us = "", 0  # the first command, until a second one shows that it was not the whole
-        sending = False
-        reply: Any = None
-        outcome: str
-        try:
-            if connection.is_closed:
-                if intended is None:
-                    intended = perf_counter()
+        connection = self.connection
+        if connection.is_closed:
+            if intended is None:
+                intended = perf_counter()
+            try:
                 connection.connect()
-            while True:
-                step = operation.send(reply)
+            except (OSError, ReplyError) as error:
+                self._enter(use_case, name, operation, intended, held)
+                self._started = perf_counter()
+                self._lose("unreachable", error)
+                return self.outcome
+        step = self.begin(use_case, name, operation, intended, held)
+        try:
+            while step is not None:
                 if type(step) is tuple:
-                    sending = True
                     reply = connection.call(step)
-                    command: Any = step[0]
-                    failed = reply if type(reply) is ReplyError else None
-                    if failed is None and command in TRACED and (
-                            crc32(step[1].encode()) < recorder.access_below or command == "DEL"):  # type: ignore[union-attr]
-                        self._trace(connection.answered, step, reply)
                 elif type(step) is Pipeline:
-                    sending = True
                     reply = connection.pipeline(step.commands)
-                    command = "+".join(str(part[0]) for part in step.commands)
-                    failed = _first_error(reply)
-                    if failed is None:
-                        for part in step.commands:
-                            if part[0] in TRACED:
-                                self._trace(connection.answered, part, None)
-                elif isinstance(step, Compute):
+                else:
                     reply = None
-                    waited += _wait_for(step)
-                    continue
-                else:
-                    raise TypeError(f"an operation yields commands, pipelines and computations, not {step!r}")
-                answered = connection.answered
-                if answered >= recorder.second_ends:
-                    recorder.roll(answered)
-                took_us = int((answered - connection.sent) * 1e6)
-                if not started:
-                    started = connection.sent
-                    if failed is None:
-                        only, only_us = command, took_us
-                        continue
-                elif only:
-                    recorder.samples.append((labels.commands.get(only) or labels.command(only)) + only_us)
-                    only = ""
-                if failed is None:
-                    recorder.samples.append(
-                        (labels.commands.get(command) or labels.command(command)) + took_us)
-                else:
-                    recorder.samples.append(labels.failed_command(command) + took_us)
-                    operation.close()
-                    recorder.error(use_case, name, str(failed))
-                    outcome = ERROR
-                    break
+                    gevent.sleep(seconds_of(step))
+                step = self.replied(reply)
+        except OSError as error:
+            self.failed(error)
+        return self.outcome
+
+    def begin(self, use_case: str, name: str, operation: Operation, intended: float | None = None,
+              held: list[Played] | None = None) -> Step | None:
+        """Begin an operation, with the arguments of `play`; its first step."""
+        self._enter(use_case, name, operation, intended, held)
+        return self._send(None)
+
+    def replied(self, reply: Any) -> Step | None:
+        """Take the reply to the last step: a pipeline's is a list, a computation's None. The next step."""
+        step, connection, recorder = self._step, self.connection, self._recorder
+        failed = None
+        command: Any
+        if type(step) is tuple:
+            command = step[0]
+            if type(reply) is ReplyError:
+                failed = reply
+            elif command in TRACED and (
+                    crc32(step[1].encode()) < recorder.access_below or command == "DEL"):  # type: ignore[union-attr]
+                self._trace(connection.answered, step, reply)
+        elif type(step) is Pipeline:
+            command = "+".join(str(part[0]) for part in step.commands)
+            failed = _first_error(reply)
+            if failed is None:
+                for part in step.commands:
+                    if part[0] in TRACED:
+                        self._trace(connection.answered, part, None)
+        else:
+            self._waited += perf_counter() - self._began_step
+            return self._send(reply)
+        self._answered = answered = connection.answered
+        if answered >= recorder.second_ends:
+            recorder.roll(answered)
+        sent = connection.sent
+        took_us = int((answered - sent) * 1e6)
+        if not self._started:
+            self._started = sent
+            if failed is None:
+                self._only, self._only_us = command, took_us
+                return self._send(reply)
+        elif self._only:
+            self._record_only()
+        if failed is None:
+            labels = self._labels
+            recorder.samples.append((labels.commands.get(command) or labels.command(command)) + took_us)
+            return self._send(reply)
+        recorder.samples.append(self._labels.failed_command(command) + took_us)
+        self._end_early(ERROR, str(failed))
+        return None
+
+    def failed(self, error: OSError) -> None:
+        """The connection was lost in the middle of the operation, or did not answer in time."""
+        if not self._started:
+            self._started = self.connection.sent
+        self._lose("timeout" if isinstance(error, TimeoutError) else "disconnected", error)
+
+    def _enter(self, use_case: str, name: str, operation: Operation, intended: float | None,
+               held: list[Played] | None) -> None:
+        labels = self._known_labels.get(name)
+        if labels is None:
+            labels = self._known_labels[name] = _Labels(self._recorder, use_case, name)
+        self._labels, self._operation, self._intended, self._held = labels, operation, intended, held
+        self._is_plain = intended is None and held is None
+        self._started = self._waited = 0.0
+        self._only = ""  # the first command, until a second one shows that it was not the whole
+
+    def _send(self, reply: Any) -> Step | None:
+        """Give the operation a reply; its next step, or None when that was its end."""
+        try:
+            self._step = step = self._operation.send(reply)
         except StopIteration as end:
-            outcome = end.value
-            if only and intended is None and held is None:
-                recorder.samples.append(
-                    (labels.whole.get((only, outcome)) or labels.whole_operation(only, outcome)) + only_us)
-                return outcome
+            outcome: str = end.value
+            if self._only and self._is_plain:
+                labels, self.outcome = self._labels, outcome
+                self._recorder.samples.append(
+                    (labels.whole.get((self._only, outcome)) or labels.whole_operation(self._only, outcome))
+                    + self._only_us)
+            else:
+                self._finish(outcome)
+            return None
         except ValueError as error:  # a value that is not the application's, as it notices when it reads it
-            outcome = ERROR
-            recorder.error(use_case, name, f"unreadable value: {error}")
-        except (OSError, ReplyError) as error:
-            operation.close()
-            connection.close()
-            answered = perf_counter()
-            outcome = "timeout" if isinstance(error, TimeoutError) else "disconnected"
-            if not sending:  # there was no connection to be had
-                outcome, started = "unreachable", answered
-            elif not started:
-                started = connection.sent
-            recorder.error(use_case, name, f"{outcome}: {error}")
-            if answered >= recorder.second_ends:
-                recorder.roll(answered)
-        if only:
-            recorder.samples.append((labels.commands.get(only) or labels.command(only)) + only_us)
-        if not started:  # an operation that had nothing to ask
-            started = answered = perf_counter()
-        played = Played(outcome, to_us(answered - started - waited),
-                        None if intended is None else to_us(answered - intended - waited),
-                        0 if intended is None else to_us(started - intended), labels)
-        if held is None:
+            self._end_early(ERROR, f"unreadable value: {error}")
+            return None
+        if type(step) is Compute:
+            self._began_step = perf_counter()
+        return step
+
+    def _lose(self, outcome: str, error: Exception) -> None:
+        self.connection.close()
+        self._answered = answered = perf_counter()
+        self._started = min(self._started, answered)  # a command that has not left has no time of its own
+        if answered >= self._recorder.second_ends:
+            self._recorder.roll(answered)
+        self._end_early(outcome, f"{outcome}: {error}")
+
+    def _end_early(self, outcome: str, why: str) -> None:
+        self._operation.close()
+        self._recorder.error(self._labels.use_case, self._labels.operation, why)
+        self._finish(outcome)
+
+    def _finish(self, outcome: str) -> None:
+        if self._only:
+            self._record_only()
+        if not self._started:  # an operation that had nothing to ask
+            self._started = self._answered = perf_counter()
+        started, answered, intended = self._started, self._answered, self._intended
+        played = Played(outcome, to_us(answered - started - self._waited),
+                        None if intended is None else to_us(answered - intended - self._waited),
+                        0 if intended is None else to_us(started - intended), self._labels)
+        self.outcome = outcome
+        if self._held is None:
             self.record(played)
         else:
-            held.append(played)
-        return outcome
+            self._held.append(played)
+
+    def _record_only(self) -> None:
+        labels, only = self._labels, self._only
+        self._recorder.samples.append((labels.commands.get(only) or labels.command(only)) + self._only_us)
+        self._only = ""
 
     def record(self, played: Played, complaint: str | None = None) -> None:
         """Record an operation as it ended, or as failed with a caller's complaint."""
@@ -207,13 +270,11 @@ class _Labels:
         return self.use_case, self.operation, command, outcome, clock, factor
 
 
-def _wait_for(compute: Compute) -> float:
-    """Seconds for which the application computed outside Redis."""
-    if compute.seconds <= 0.0:
-        return 0.0
-    began = perf_counter()
-    gevent.sleep(compute.seconds)
-    return perf_counter() - began
+def seconds_of(step: Step) -> float:
+    """How long the application computes outside Redis. Raises TypeError for what is no step at all."""
+    if type(step) is not Compute:
+        raise TypeError(f"an operation yields commands, pipelines and computations, not {step!r}")
+    return step.seconds
 
 
 def _value_and_ttl(op: str, command: Command, reply: Any) -> tuple[int | None, float | None]:

@@ -23,7 +23,7 @@ def client_context(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 class TlsChannel:
-    """`send` and `recv` as a non-blocking socket has them, encrypted on the way.
+    """`send` and `recv_into` as a non-blocking socket has them, encrypted on the way.
 
     Encrypted bytes that the socket does not take at once stay here until the next call.
     """
@@ -58,23 +58,27 @@ class TlsChannel:
             raise BlockingIOError
         return len(data)
 
-    def recv(self, most: int) -> bytes:
-        """All that has come and can be decrypted, empty at the end. Raises BlockingIOError for nothing yet.
+    def recv_into(self, buffer: bytearray) -> int:
+        """Decrypt into `buffer`; how many bytes, 0 at the end. Raises BlockingIOError for nothing yet.
 
-        All of it, since nothing wakes whoever waits for the socket because of bytes that have left it.
+        As many as there are or fit: nothing wakes whoever waits for the socket because of bytes that have
+        left it.
         """
-        decrypted = b""
-        while True:
+        room, count = memoryview(buffer), 0
+        while count < len(room):
             try:
-                while more := self._tls.read(most):
-                    decrypted += more
-                return decrypted
+                more: int = self._tls.read(len(room) - count, room[count:])  # type: ignore[assignment]  # of typeshed
             except ssl.SSLWantReadError:
-                if decrypted:
-                    return decrypted
+                if count:
+                    break
                 self._fill()
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-                return decrypted
+                break
+            else:
+                if not more:
+                    break
+                count += more
+        return count
 
     def _fill(self) -> None:
         data = self._socket.recv(_RECEIVE_BYTES)

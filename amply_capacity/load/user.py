@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from random import Random
 from time import perf_counter
 from types import FunctionType
 from typing import Any, ClassVar
@@ -15,11 +16,13 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING, DefaultTaskSet
 
 from amply_capacity.load.campaign import current_campaign
+from amply_capacity.load.client import Connection
+from amply_capacity.load.lane import Lane
 from amply_capacity.load.player import Played, Player
 from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.operation import Operation
 
-__all__ = ["Performed", "RedisUser", "operation_tasks"]
+__all__ = ["Performed", "RedisUser", "operation_tasks", "plays"]
 
 _RECONNECT_WAIT_SECONDS = 0.2
 _FOR_EVER_SECONDS = 1e9
@@ -47,6 +50,7 @@ class RedisUser(User):  # type: ignore[misc]
 
     `wait_time` follows `--arrivals`: none in a closed loop (plus `--think-time-ms`), else until the next
     intended start. A class with a `wait_time` of its own is played by Locust's own loop, at Locust's speed.
+    A task calls `perform`, `performing` or `play`, or is itself an operation: `plays`.
     """
 
     abstract = True
@@ -58,23 +62,27 @@ class RedisUser(User):  # type: ignore[misc]
             raise RuntimeError("a RedisUser needs `scenario(...)` at the end of its locustfile")
         self._campaign = campaign
         self._application = campaign.application()
-        self._player = Player(campaign.connection(), campaign.recorder)
         self._operations = {name: (known.use_case, getattr(self._application, known.method))
                             for name, known in OPERATIONS.items()}
+        self.playable = {task: (task.use_case, task.operation, task.bound(self))
+                         for task in self.tasks if hasattr(task, "bound")}
         client = campaign.next_client()
-        self._random = random.Random(f"{campaign.options.seed}/{client}")
-        self._intended: float | None = None
-        self._pace = campaign.pace(self._random)
-        self._quota: int | None = campaign.quota(client)
-        self.is_unpaced = (self._pace is None and self._quota is None
-                           and not campaign.options.think_time_seconds)
+        self.random = Random(f"{campaign.options.seed}/{client}")
+        self.pace = campaign.pace(self.random)
+        self.think_seconds = campaign.options.think_time_seconds
+        self.quota = campaign.quota(client)
+        self.intended: float | None = None
+        connection = campaign.connection()
+        self._player = Player(connection, campaign.recorder)
+        self._lane = (Lane(self, self._player, connection, campaign.pacer)
+                      if isinstance(connection, Connection) else None)
         if type(self).wait_time is RedisUser.wait_time:
             self._taskset_instance = _Rounds(self)
             self._taskset_instance.wait()
 
     def on_stop(self) -> None:
         self._player.connection.close()
-        self._campaign.forget(self._pace)
+        self._campaign.forget(self.pace)
 
     def perform(self, name: str) -> str:
         """Play one of the application's operations; its outcome."""
@@ -83,7 +91,7 @@ class RedisUser(User):  # type: ignore[misc]
 
     def play(self, use_case: str, name: str, operation: Operation) -> str:
         """Play any operation, recorded under these names; its outcome."""
-        outcome = self._player.play(use_case, name, operation, self._intended)
+        outcome = self._player.play(use_case, name, operation, self.intended)
         if outcome == "unreachable":
             gevent.sleep(_RECONNECT_WAIT_SECONDS)  # a refused connection must not become a busy loop
         return outcome
@@ -98,7 +106,7 @@ class RedisUser(User):  # type: ignore[misc]
         """
         use_case, operation = self._operations[name]
         held: list[Played] = []
-        performed = Performed(self._player.play(use_case, name, operation(), self._intended, held))
+        performed = Performed(self._player.play(use_case, name, operation(), self.intended, held))
         try:
             yield performed
         finally:
@@ -108,45 +116,48 @@ class RedisUser(User):  # type: ignore[misc]
 
     def wait_time(self) -> float:
         """Seconds until the next operation should start; 0 when that moment has passed."""
-        if self._pace is None:
-            return self._campaign.options.think_time_seconds
-        self._intended = self._pace.next_start()
-        return max(self._intended - perf_counter(), 0.0)
+        if self.pace is None:
+            return self.think_seconds
+        self.intended = self.pace.next_start()
+        return max(self.intended - perf_counter(), 0.0)
 
     def pause(self) -> None:
         """Wait until the next operation should start."""
-        if self._quota is not None:
-            if self._quota == 0:
+        if self.quota is not None:
+            if self.quota == 0:
                 self._campaign.client_is_through()
                 gevent.sleep(_FOR_EVER_SECONDS)  # until the run is ended, when all are
-            self._quota -= 1
-        if self._pace is not None:
-            self._intended = self._pace.wait()
-        elif self._campaign.options.think_time_seconds:
-            gevent.sleep(self._campaign.options.think_time_seconds)
+            self.quota -= 1
+        if self.pace is not None:
+            self.intended = self.pace.wait()
+        elif self.think_seconds:
+            gevent.sleep(self.think_seconds)
 
 
 class _Rounds(DefaultTaskSet):  # type: ignore[misc]
     """Locust's loop over tasks, with a hundred tasks between two looks at it.
 
     What Locust's loop does between two tasks costs more than an operation. States, `schedule_task`, nested
-    task sets and exceptions work as there; the choice among tasks follows the run's seed.
+    task sets and exceptions work as there; the choice among tasks follows the run's seed. Tasks that are
+    operations run in a lane, where the connection is a plain one.
     """
 
     def get_next_task(self) -> Any:
         tasks = self.user.tasks
         if not tasks:
             return super().get_next_task()  # says what is wrong
-        return tasks[int(self.user._random.random() * len(tasks))]
+        return tasks[int(self.user.random.random() * len(tasks))]
 
     def execute_next_task(self) -> None:
-        task = self._task_queue.popleft()
-        user, tasks, queue = self.user, self.user.tasks, self._task_queue
+        task, user, queue = self._task_queue.popleft(), self.user, self._task_queue
         for place in range(_TASKS_A_ROUND):
             if place:
-                if not user.is_unpaced:
-                    self.wait()
-                task = tasks[int(user._random.random() * len(tasks))]
+                self.wait()
+                task = user.tasks[int(user.random.random() * len(user.tasks))]
+            if user._lane is not None and task in user.playable:
+                task = user._lane.run(task, _TASKS_A_ROUND, queue)
+                if task is None:
+                    return
             if type(task) is FunctionType:
                 task(user)
             else:
@@ -165,16 +176,41 @@ class _Rounds(DefaultTaskSet):  # type: ignore[misc]
         user._state = LOCUST_STATE_RUNNING
 
 
+def plays(use_case: str, operation: str) -> Callable[[Callable[[Any], Operation]], Callable[[Any], None]]:
+    """Make a task of a method that yields commands as an operation does; it is recorded under these names.
+
+        @task(3)
+        @plays("sessions", "peek")
+        def peek(self):
+            found = yield ("EXISTS", "session:ses_1")
+            return "hit" if found else "miss"
+
+    Such a task costs much less of the generator's CPU than one that calls `perform` or `play`.
+    """
+
+    def task_of(body: Callable[[Any], Operation]) -> Callable[[Any], None]:
+        return _played_task(use_case, operation, lambda user: partial(body, user))
+
+    return task_of
+
+
 def operation_tasks(mix: Mapping[str, int]) -> dict[Callable[[Any], None], int]:
     """Locust tasks for a mix: one task per operation, weighted by its share."""
     return {_task(name): weight for name, weight in mix.items() if weight > 0}
 
 
 def _task(name: str) -> Callable[[Any], None]:
-    def task(user: RedisUser) -> None:  # as `perform`, without its calls
-        use_case, operation = user._operations[name]
-        if user._player.play(use_case, name, operation(), user._intended) == "unreachable":
-            gevent.sleep(_RECONNECT_WAIT_SECONDS)
+    known = OPERATIONS[name]
+    return _played_task(known.use_case, name, lambda user: getattr(user._application, known.method))
 
-    task.__name__ = name
+
+def _played_task(use_case: str, operation: str,
+                 bound: Callable[[Any], Callable[[], Operation]]) -> Callable[[Any], None]:
+    """A task that a lane can play, from what makes an operation once its user is known."""
+
+    def task(user: RedisUser) -> None:
+        user.play(use_case, operation, bound(user)())
+
+    task.__name__ = operation
+    task.use_case, task.operation, task.bound = use_case, operation, bound  # type: ignore[attr-defined]
     return task

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from random import Random
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ from .population import Population
 __all__ = ["OPERATIONS", "Application", "UseCaseOperation", "utc_now"]
 
 _RECENT_TASKS = 512
+_REMEMBERED = 100_000  # ids of each kind: some 20 MB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Application:
         self._limit = limit
         self._multi_key = population.shape.multi_key
         self._random = Random(f"{population.shape.seed}:{seed}:{population.worker_index}")
+        # The popular are asked for again and again: what hashing gives is kept for as many as fit.
+        self._first_sessions = lru_cache(_REMEMBERED)(population.session_ids)
+        self._api_key = lru_cache(_REMEMBERED)(population.api_key)
+        self._organisation_id = lru_cache(_REMEMBERED)(population.organisation_id)
         self._live: dict[int, list[str]] = {}
         self._last_known: dict[int, str] = {}
         self._recent_tasks: deque[str] = deque(maxlen=_RECENT_TASKS)
@@ -143,7 +149,7 @@ class Application:
     def log_out_everywhere(self) -> Operation:
         """The end of all sessions of a user: here, those known at its start (a login may come meanwhile)."""
         user = self._population.draw_user()
-        ended = self._sessions_of(user)[:]
+        ended = tuple(self._sessions_of(user))
         index_id = self._population.index_id(user)
         outcome = yield from sessions.log_out_everywhere(index_id, self._multi_key)
         for session_id in ended:
@@ -152,14 +158,12 @@ class Application:
 
     def check_rate_limit(self) -> Operation:
         """An API request."""
-        population = self._population
-        return (yield from rate_limit.check(population.api_key(population.draw_api_key()), self._limit))
+        return (yield from rate_limit.check(self._api_key(self._population.draw_api_key()), self._limit))
 
     def cached_read(self) -> Operation:
         """A look at an organisation's statistics."""
-        population = self._population
         return (yield from cache.cached_read(
-            population.organisation_id(population.draw_organisation()),
+            self._organisation_id(self._population.draw_organisation()),
             cache.organisation_statistics,
             self._compute_seconds,
         ))
@@ -191,23 +195,19 @@ class Application:
         return uuid8_text(self._random.getrandbits(88))
 
     def _presented(self, user: int) -> str:
-        live = self._live.get(user)
-        population = self._population
-        if live is None:
-            # The same as choosing from _sessions_of, with one id worked out instead of all.
-            return population.session_id(user, int(self._random.random() * population.session_count(user)))
+        live = self._sessions_of(user)
         if live:
             return live[int(self._random.random() * len(live))]
-        return self._last_known.get(user) or population.session_id(user, 0)
+        return self._last_known.get(user) or self._population.session_id(user, 0)
 
-    def _sessions_of(self, user: int) -> list[str]:
+    def _sessions_of(self, user: int) -> Sequence[str]:
         live = self._live.get(user)
-        return self._population.session_ids(user) if live is None else live
+        return self._first_sessions(user) if live is None else live
 
     def _book(self, user: int) -> list[str]:
         live = self._live.get(user)
         if live is None:
-            live = self._live[user] = self._population.session_ids(user)
+            live = self._live[user] = list(self._first_sessions(user))
         return live
 
     def _strike(self, user: int, session_id: str) -> None:

@@ -5,20 +5,17 @@ from random import random
 from locust import task
 
 from amply_capacity.load.lifecycle import scenario
-from amply_capacity.load.user import RedisUser
+from amply_capacity.load.user import RedisUser, plays
 from amply_capacity.plan.working_set import working_set
 from amply_capacity.traffic.operation import OK, Operation
 
 
-def _get() -> Operation:
-    yield ("GET", f"session:ses_{int(random() * 10_000):024}")
-    return OK
-
-
 class GetOnly(RedisUser):
     @task
-    def get(self) -> None:
-        self.play("bench", "get", _get())
+    @plays("bench", "get")
+    def get(self) -> Operation:
+        yield ("GET", f"session:ses_{int(random() * 10_000):024}")
+        return OK
 
 
 scenario("get_only", working_set)

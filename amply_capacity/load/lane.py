@@ -1,0 +1,171 @@
+"""Plays a client's operations from within the event loop, without a switch to its greenlet for each reply.
+
+Two switches of greenlets a command, and what leads to them, are a third of what Python spends on it. A task
+of a user's own needs its greenlet; those that play the application's operations do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from time import perf_counter
+from typing import Any, Protocol
+
+import gevent
+from gevent import getcurrent
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
+
+from amply_capacity.load.client import Connection
+from amply_capacity.load.pace import Pace
+from amply_capacity.load.pacer import Entry, Pacer
+from amply_capacity.load.player import Player, seconds_of
+from amply_capacity.traffic.operation import Operation, Pipeline, Step
+
+__all__ = ["Lane", "Rider"]
+
+
+class Rider(Protocol):
+    """The Locust user whose tasks a lane plays."""
+
+    _state: Any
+    tasks: list[Any]
+    playable: Mapping[Any, tuple[str, str, Callable[[], Operation]]]
+    """Use case, name and maker of the tasks' operations, of those tasks that are no more than one."""
+    random: Random
+    pace: Pace | None
+    think_seconds: float
+    quota: int | None
+    intended: float | None
+
+
+class Lane:
+    """One client's tasks, one after the other, while its greenlet waits in `run`.
+
+    The rest runs in the hub, called by the connection and the pacer. What returns a bool says whether
+    something is waited for; where not, the greenlet goes on, with the task that only it can play or None.
+    """
+
+    __slots__ = ("_connection", "_due_at", "_entry", "_handed", "_hub", "_is_paced", "_left", "_pacer",
+                 "_player", "_queue", "_rider", "_task", "_waiter")
+
+    def __init__(self, rider: Rider, player: Player, connection: Connection, pacer: Pacer) -> None:
+        self._rider, self._player, self._connection, self._pacer = rider, player, connection, pacer
+        self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
+        self._hub = gevent.get_hub()
+        self._entry: Entry | None = None
+        self._waiter: Any = None
+
+    def run(self, task: Any, most: int, queue: Collection[Any]) -> Any:
+        """Play the task now and others when they are due, `most` in all, fewer when the client is to stop.
+
+        Ends when something lies in `queue`, which is to come first. Returns a task that is due and that it
+        cannot play, if it meets one: where the connection has to be opened, or the task is more than one of
+        the application's operations.
+        """
+        self._left, self._handed, self._queue = most, None, queue
+        if not (self._begin(task) or self._go_on()):
+            return self._handed
+        self._waiter = getcurrent()
+        try:
+            return self._hub.switch()
+        except BaseException:  # killed, or a fault of the application: what comes now is nobody's
+            self._pacer.cancel(self._entry)
+            if self._connection.is_asked:
+                self._connection.close()
+            raise
+
+    def _go_on(self) -> bool:
+        """The next tasks."""
+        rider = self._rider
+        while self._left and rider._state != LOCUST_STATE_STOPPING and not self._queue:
+            if rider.quota == 0:
+                break
+            tasks = rider.tasks
+            task = tasks[int(rider.random.random() * len(tasks))]
+            if (self._is_paced and self._is_early(task)) or self._begin(task):
+                return True
+        return False
+
+    def _is_early(self, task: Any) -> bool:
+        """Whether the task has to wait for its start."""
+        rider = self._rider
+        if rider.quota is not None:
+            rider.quota -= 1
+        now = perf_counter()
+        if rider.pace is not None:
+            due = rider.intended = rider.pace.next_start()
+        else:
+            due = now + rider.think_seconds
+        if due <= now:
+            return False
+        rider._state = LOCUST_STATE_WAITING
+        self._task, self._due_at = task, due
+        self._entry = self._pacer.at(due, self._due)
+        return True
+
+    def _begin(self, task: Any) -> bool:
+        playable = self._rider.playable.get(task)
+        if playable is None or self._connection.is_closed:
+            self._handed, self._left = task, 0
+            return False
+        self._left -= 1
+        use_case, name, operation = playable
+        return self._pursue(self._player.begin(use_case, name, operation(), self._rider.intended))
+
+    def _pursue(self, step: Step | None) -> bool:
+        """Take the operation's steps."""
+        while step is not None:
+            if type(step) is tuple:
+                self._connection.ask(step, self._replied, self._failed)
+                return True
+            if type(step) is Pipeline:
+                self._connection.ask_all(step.commands, self._replied, self._failed)
+                return True
+            seconds = seconds_of(step)
+            if seconds > 0.0:
+                self._entry = self._pacer.at(perf_counter() + seconds, self._computed)
+                return True
+            step = self._player.replied(None)
+        return False
+
+    def _replied(self, reply: Any) -> None:
+        try:
+            step = self._player.replied(reply)
+            if type(step) is tuple:
+                self._connection.ask(step, self._replied, self._failed)
+                return
+            is_waiting = self._pursue(step) or self._go_on()
+        except Exception as error:  # in the application's code, or in what uses this
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
+
+    def _failed(self, error: OSError) -> None:
+        self._player.failed(error)
+        self._resume(self._go_on)
+
+    def _computed(self) -> None:
+        self._entry = None
+        self._resume(lambda: self._pursue(self._player.replied(None)) or self._go_on())
+
+    def _due(self) -> None:
+        """The start of the next task has come, or the schedule has changed meanwhile."""
+        rider = self._rider
+        if rider.pace is not None:
+            self._due_at = rider.intended = rider.pace.start()
+        if self._due_at > perf_counter():
+            self._entry = self._pacer.at(self._due_at, self._due)
+            return
+        self._entry = None
+        rider._state = LOCUST_STATE_RUNNING
+        self._resume(lambda: self._begin(self._task) or self._go_on())
+
+    def _resume(self, going_on: Callable[[], bool]) -> None:
+        try:
+            is_waiting = going_on()
+        except Exception as error:
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
