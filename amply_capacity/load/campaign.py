@@ -71,6 +71,11 @@ class Campaign:
         """What wakes the clients of this process at their intended starts."""
         return Pacer()
 
+    @property
+    def awake_seconds(self) -> float:
+        """How long the event loop was only kept awake so far (`Pacer`)."""
+        return self.pacer.awake_seconds if "pacer" in self.__dict__ else 0.0
+
     @cached_property
     def _application(self) -> Application:
         index, count = self.worker_index, self.worker_count
@@ -85,8 +90,13 @@ class Campaign:
 
     @cached_property
     def connection(self) -> Callable[[], Link]:
-        """Makes a new client's connection, not opened yet."""
-        return opener(self.target.endpoint, self.target.cluster, self.topology, self.options.timeout_seconds)
+        """Makes a new client's connection, not opened yet.
+
+        Its replies are stamped where times are what is asked for; flat out, it is the rate.
+        """
+        options = self.options
+        return opener(self.target.endpoint, self.target.cluster, self.topology, options.timeout_seconds,
+                      options.rate is not None or options.think_time_seconds > 0.0)
 
     def pace(self, rng: Random) -> Pace | None:
         """A new client's way through the schedule; None in a closed loop."""

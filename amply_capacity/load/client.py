@@ -21,6 +21,7 @@ from gevent import getcurrent
 from hiredis import Reader, pack_command
 
 from amply_capacity.load.outbox import Outbox
+from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context
 from amply_capacity.target.endpoint import Endpoint
 from amply_capacity.traffic.operation import Command
@@ -42,21 +43,24 @@ class Connection:
     caller's to count. `call` and `pipeline` let their greenlet wait, and raise OSError (TimeoutError among
     them) when the connection fails; `ask` calls back instead. An error reply is returned as a ReplyError
     value, also inside a pipeline's list. `sent` and `answered` are the moments, on `time.perf_counter`, at
-    which the last commands began to leave and had their whole reply.
+    which the last commands began to leave and had their whole reply: with `is_stamped`, at which it had
+    reached this machine, else at which it was read.
 
     One question at a time. A greenlet that is killed while it waits closes the connection: the reply to come
     belongs to nobody.
     """
 
     __slots__ = (
-        "_answer", "_buffer", "_channel", "_endpoint", "_fail", "_hub", "_is_armed", "_outbox", "_reader",
-        "_replies", "_socket", "_timeout_seconds", "_timer", "_unsent", "_wanted", "_watcher",
-        "_write_watcher", "answered", "is_closed", "sent",
+        "_answer", "_buffer", "_channel", "_endpoint", "_fail", "_hub", "_is_armed", "_is_stamped", "_outbox",
+        "_reader", "_replies", "_socket", "_stamps", "_timeout_seconds", "_timer", "_unsent", "_wanted",
+        "_watcher", "_write_watcher", "answered", "is_closed", "sent",
     )
 
-    def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
         self._endpoint = endpoint
         self._timeout_seconds = timeout_seconds
+        self._is_stamped = is_stamped
+        self._stamps: StampedSocket | None = None
         self._socket: Any = None
         self._channel: Any = None
         self._wanted = 0
@@ -117,7 +121,9 @@ class Connection:
         raw = bare_socket(opened.family, opened.type, opened.proto, fileno=opened.detach())
         raw.setblocking(False)
         raw.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        self._socket = self._channel = raw
+        self._socket = raw
+        self._stamps = stamped(raw) if self._is_stamped else None
+        self._channel = self._stamps or raw
         self.is_closed = False
         self._hub = gevent.get_hub()
         self._outbox = Outbox.of(self._hub)
@@ -133,7 +139,7 @@ class Connection:
                               protocolError=ConnectionResetError)
         try:
             if endpoint.tls:
-                self._channel = channel = TlsChannel(raw, client_context(endpoint), endpoint.host)
+                self._channel = channel = TlsChannel(self._channel, client_context(endpoint), endpoint.host)
                 with gevent.Timeout(self._timeout_seconds, TimeoutError(self._too_late())):
                     while not channel.shake_hands():
                         self._hub.wait(self._watcher)
@@ -216,8 +222,9 @@ class Connection:
             if not count:
                 self._end(ConnectionResetError("the server closed the connection"))
             return
-        self.answered = perf_counter()
+        self.answered = perf_counter() if self._stamps is None else self._stamps.arrived()
         self._wanted = 0
+        self._outbox.is_used = True
         self._answer(reply)
 
     def _receive_more(self) -> None:

@@ -17,7 +17,7 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 
 from amply_capacity.load.client import Connection
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.pacer import Entry, Pacer
+from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.player import Player, seconds_of
 from amply_capacity.traffic.operation import Operation, Pipeline, Step
 
@@ -45,14 +45,13 @@ class Lane:
     something is waited for; where not, the greenlet goes on, with the task that only it can play or None.
     """
 
-    __slots__ = ("_connection", "_due_at", "_entry", "_handed", "_hub", "_is_paced", "_left", "_pacer",
+    __slots__ = ("_connection", "_due_at", "_handed", "_hub", "_is_paced", "_left", "_pacer",
                  "_player", "_queue", "_rider", "_task", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, pacer: Pacer) -> None:
         self._rider, self._player, self._connection, self._pacer = rider, player, connection, pacer
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
         self._hub = gevent.get_hub()
-        self._entry: Entry | None = None
         self._waiter: Any = None
 
     def run(self, task: Any, most: int, queue: Collection[Any]) -> Any:
@@ -69,10 +68,11 @@ class Lane:
         try:
             return self._hub.switch()
         except BaseException:  # killed, or a fault of the application: what comes now is nobody's
-            self._pacer.cancel(self._entry)
             if self._connection.is_asked:
                 self._connection.close()
             raise
+        finally:
+            self._waiter = None
 
     def _go_on(self) -> bool:
         """The next tasks."""
@@ -100,7 +100,7 @@ class Lane:
             return False
         rider._state = LOCUST_STATE_WAITING
         self._task, self._due_at = task, due
-        self._entry = self._pacer.at(due, self._due)
+        self._pacer.at(due, self._due)
         return True
 
     def _begin(self, task: Any) -> bool:
@@ -123,7 +123,7 @@ class Lane:
                 return True
             seconds = seconds_of(step)
             if seconds > 0.0:
-                self._entry = self._pacer.at(perf_counter() + seconds, self._computed)
+                self._pacer.at(perf_counter() + seconds, self._computed)
                 return True
             step = self._player.replied(None)
         return False
@@ -146,20 +146,24 @@ class Lane:
         self._resume(self._go_on)
 
     def _computed(self) -> None:
-        self._entry = None
-        self._resume(lambda: self._pursue(self._player.replied(None)) or self._go_on())
+        if self._waiter is not None:
+            self._resume(lambda: self._pursue(self._player.replied(None)) or self._go_on())
 
     def _due(self) -> None:
         """The start of the next task has come, or the schedule has changed meanwhile."""
+        if self._waiter is None:
+            return  # killed meanwhile
         rider = self._rider
         if rider.pace is not None:
             self._due_at = rider.intended = rider.pace.start()
         if self._due_at > perf_counter():
-            self._entry = self._pacer.at(self._due_at, self._due)
+            self._pacer.at(self._due_at, self._due)
             return
-        self._entry = None
         rider._state = LOCUST_STATE_RUNNING
-        self._resume(lambda: self._begin(self._task) or self._go_on())
+        self._resume(self._begin_due)
+
+    def _begin_due(self) -> bool:
+        return self._begin(self._task) or self._go_on()
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

@@ -23,11 +23,13 @@ class Sender(Protocol):
 class Outbox:
     """The commands that are to leave before the event loop waits the next time.
 
-    `buffer` is what all connections of the loop read into, one after the other.
+    `buffer` is what all connections of the loop read into, one after the other. `is_used` is set whenever
+    something is sent or received, for whoever wants to know and unsets it.
     """
 
     def __init__(self, hub: Any) -> None:
         self.buffer = bytearray(_BUFFER_BYTES)
+        self.is_used = False
         self._waiting: list[tuple[Sender, bytes]] = []
         self.add = self._waiting.append
         # The last thing before a wait: gevent runs what was spawned there too, and that may send as well.
@@ -50,5 +52,6 @@ class Outbox:
         if waiting:
             leaving = waiting[:]
             waiting.clear()
+            self.is_used = True
             for sender, packed in leaving:
                 sender.leave(packed)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from time import perf_counter
 
 from amply_capacity.load.pacer import Pacer
 from amply_capacity.traffic.arrivals import DayRate, SteadyRate
 
 __all__ = ["Pace"]
+
+_BLOCK = 64
 
 
 class Pace:
@@ -21,13 +24,16 @@ class Pace:
 
     def __init__(self, schedule: SteadyRate | DayRate, pacer: Pacer, places: Iterator[float]) -> None:
         self._schedule, self._pacer, self._places = schedule, pacer, places
-        self._began_at = self._position = self._last_drawn = schedule.position(perf_counter())
-        self._ahead: deque[float] = deque()
-        self._uncounted: deque[float] = deque()
+        self._began_at = self._position = schedule.position(perf_counter())
+        self._positions: list[float] = []
+        self._given = self._counted = 0
 
     def next_start(self) -> float:
         """The next intended start, on `time.perf_counter`."""
-        self._position = self._ahead.popleft() if self._ahead else self._draw()
+        if self._given == len(self._positions):
+            self._draw()
+        self._position = self._positions[self._given]
+        self._given += 1
         return self._schedule.moment(self._position)
 
     def start(self) -> float:
@@ -45,15 +51,15 @@ class Pace:
     def offered_until(self, moment: float) -> int:
         """How many starts were due before that moment, of those not counted yet."""
         limit = self._schedule.position(moment)
-        while self._last_drawn < limit:
-            self._ahead.append(self._draw())
-        count = 0
-        while self._uncounted and self._uncounted[0] < limit:
-            self._uncounted.popleft()
-            count += 1
+        while not self._positions or self._positions[-1] < limit:
+            self._draw()
+        reached = bisect_left(self._positions, limit, self._counted)
+        count = reached - self._counted
+        passed = min(self._given, reached)
+        del self._positions[:passed]
+        self._given, self._counted = self._given - passed, reached - passed
         return count
 
-    def _draw(self) -> float:
-        self._last_drawn = drawn = self._began_at + next(self._places)
-        self._uncounted.append(drawn)
-        return drawn
+    def _draw(self) -> None:
+        began = self._began_at
+        self._positions += [began + place for place in islice(self._places, _BLOCK)]

@@ -13,93 +13,122 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import gevent
 from gevent import getcurrent
 
-__all__ = ["Entry", "Pacer"]
+from amply_capacity.load.outbox import Outbox
 
-Entry: TypeAlias = list[Any]
-"""When, a number that tells those of the same moment apart, and whom to call."""
+__all__ = ["Pacer"]
+
 
 _READ = 1
 _CLOCK_MONOTONIC = 1  # the clock of perf_counter on Linux
 _ABSOLUTE = 1
 _NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
+_NEAR_SECONDS = 200e-6
+"""About what setting a timer, sleeping and being woken cost, and how much slower all is after it (README)."""
+_TURN_SECONDS = 50e-6
+"""A turn of the loop with nothing to do takes less; in one that took more, something else was done."""
 
 
 class Pacer:
     """Who waits in one process' event loop, by the moments at which they are due.
 
-    Looked at in each turn of the loop, so that under load no timer is needed at all; one timer wakes an idle
-    loop for the earliest. Close it when nobody waits any more.
+    Looked at in each turn of the loop. A loop that has nothing else to do is woken by a timer for the
+    earliest; if that is near, it is kept awake, which `awake_seconds` adds up. Close it when nobody waits any
+    more.
     """
 
     def __init__(self) -> None:
         self._hub = gevent.get_hub()
-        self._waiting: list[Entry] = []
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
         self._armed_for = 0.0
-        self._is_waking = False
+        self._is_waking = self._is_awake = False
+        self._outbox = Outbox.of(self._hub)
+        self._last_turn = perf_counter()
+        self.awake_seconds = 0.0
         self._alarm = _alarm(self._hub.loop, self._rung)
+        self._awake = self._hub.loop.idle()
         self._check = self._hub.loop.check()
         self._check.start(self._wake)
 
-    def at(self, due: float, wake: Callable[[], object]) -> Entry:
+    def at(self, due: float, wake: Callable[[], object]) -> None:
         """Call `wake` in the hub at `due`, of `time.perf_counter`, or when all are woken."""
-        entry: Entry = [due, next(self._numbers), wake]
+        entry = (due, next(self._numbers), wake)
         waiting = self._waiting
         heappush(waiting, entry)
         if waiting[0] is entry and not self._is_waking:
-            self._arm(due)
-        return entry
-
-    def cancel(self, entry: Entry | None) -> None:
-        """Nobody is to be woken for that entry."""
-        if entry is not None:
-            entry[2] = _nothing
+            self._await(due)
 
     def wait_until(self, due: float) -> None:
         """Return at `due`, or when all are woken; at once when it has passed."""
         if due <= perf_counter():
             return
-        entry = self.at(due, getcurrent().switch)
+        waiting = [getcurrent()]
+
+        def wake() -> None:
+            if waiting:
+                waiting[0].switch()
+
+        self.at(due, wake)
         try:
             self._hub.switch()
         finally:
-            self.cancel(entry)  # killed, maybe
+            waiting.clear()  # killed, maybe
 
     def wake_all(self) -> None:
         """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
-        for entry in self._waiting:
-            entry[0] = 0.0
+        self._waiting[:] = [(0.0, number, wake) for _, number, wake in self._waiting]
         self._hub.loop.run_callback(self._wake)
 
     def close(self) -> None:
         """Give the timer back."""
         self._check.stop()
+        self._awake.stop()
         self._alarm.close()
 
     def _wake(self) -> None:
         """Runs in the hub after each wait for events."""
         waiting = self._waiting
+        if self._is_awake:
+            self._count_turn()
         self._is_waking = True
         while waiting and waiting[0][0] <= perf_counter():
             heappop(waiting)[2]()
         self._is_waking = False
-        next_due = waiting[0][0] if waiting else 0.0
-        if next_due != self._armed_for:
-            self._arm(next_due)
+        self._await(waiting[0][0] if waiting else 0.0)
+
+    def _count_turn(self) -> None:
+        now, outbox = perf_counter(), self._outbox
+        took = now - self._last_turn
+        self._last_turn = now
+        if outbox.is_used:
+            outbox.is_used = False
+        elif took < _TURN_SECONDS:
+            self.awake_seconds += took
 
     def _rung(self) -> None:
         """Runs in the hub when the timer rings, maybe a moment too early; it rings until it is set anew."""
         self._armed_for = -1.0
         self._wake()
 
-    def _arm(self, due: float) -> None:
-        self._armed_for = due
-        self._alarm.set(due)
+    def _await(self, due: float) -> None:
+        """Have the loop wake for that moment, 0 for none."""
+        if 0.0 < due < perf_counter() + _NEAR_SECONDS:
+            if not self._is_awake:
+                self._is_awake = True
+                self._last_turn = perf_counter()
+                self._awake.start(_nothing)
+            return
+        if self._is_awake:
+            self._is_awake = False
+            self._awake.stop()
+        if due != self._armed_for:
+            self._armed_for = due
+            self._alarm.set(due)
 
 
 def _nothing() -> None:

@@ -175,11 +175,12 @@ class Player:
             self._record_only()
         if not self._started:  # an operation that had nothing to ask
             self._started = self._answered = perf_counter()
-        started, answered, intended = self._started, self._answered, self._intended
-        played = Played(outcome, to_us(answered - started - self._waited),
-                        None if intended is None else to_us(answered - intended - self._waited),
-                        0 if intended is None else to_us(started - intended), self._labels)
+        started, intended = self._started, self._intended
+        ended = self._answered - self._waited
         self.outcome = outcome
+        played = Played(outcome, to_us(ended - started),
+                        None if intended is None else to_us(ended - intended),
+                        0 if intended is None else to_us(started - intended), self._labels)
         if self._held is None:
             self.record(played)
         else:

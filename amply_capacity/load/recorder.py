@@ -29,7 +29,7 @@ _THINNING = 0.84
 class Recorder:
     """Collects times as packed integers and key accesses of a hash-sampled set of keys.
 
-    A time costs a list append: `label << 32 | microseconds`, where one label may stand for several rows: the
+    A time costs an append: `label << 32 | microseconds`, where one label may stand for several rows: the
     time of a command that is a whole operation is the command's, the operation's service and its response.
     The second it belongs to is that of its reply; the list is changed when a reply arrives in a new second.
 
@@ -40,12 +40,12 @@ class Recorder:
 
     def __init__(self, max_accesses_per_second: int = 1000,
                  clock: Callable[[], float] = time.perf_counter) -> None:
-        self.samples: list[int] = []
+        self.samples = array("q")
         self.second_ends = 0.0
         self.access_below = 1 << 32
         self._epoch_offset = time.time() - clock()
         self._second = 0
-        self._filled: list[tuple[int, list[int]]] = []
+        self._filled: list[tuple[int, array[int]]] = []
         self._labels: list[Label] = [()]  # no label is 0, so that a look-up may end in `or`
         self._label_ids: dict[Label, int] = {}
         self._accesses: list[Access] = []
@@ -67,7 +67,7 @@ class Recorder:
         """Begin the second in which `now`, of the recorder's clock, lies; due when `now >= second_ends`."""
         if self.samples:
             self._filled.append((self._second, self.samples))
-            self.samples = []
+            self.samples = array("q")
         self._second = int(now + self._epoch_offset)
         self.second_ends = self._second + 1 - self._epoch_offset
         self._accesses_in_second = 0
@@ -93,13 +93,13 @@ class Recorder:
         filled, self._filled = self._filled, []
         if self.samples:
             filled.append((self._second, self.samples))
-            self.samples = []
+            self.samples = array("q")
         accesses, self._accesses = self._accesses, []
         events, self._events = self._events, []
         errors, self._errors = self._errors, defaultdict(int)
         return RawBatch(
             labels=list(self._labels),
-            seconds=[(second, array("q", samples).tobytes()) for second, samples in filled],
+            seconds=[(second, samples.tobytes()) for second, samples in filled],
             accesses=accesses,
             errors=[(*key, count) for key, count in errors.items()],
             events=events,

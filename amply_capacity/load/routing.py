@@ -40,8 +40,8 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-def opener(endpoint: Endpoint, cluster: Cluster | None, topology: str,
-           timeout_seconds: float) -> Callable[[], Link]:
+def opener(endpoint: Endpoint, cluster: Cluster | None, topology: str, timeout_seconds: float,
+           is_stamped: bool = False) -> Callable[[], Link]:
     """A function that makes the kind of connection that the target's topology wants.
 
     A replication group of others is followed by its name: whoever is the primary then has its address. Call
@@ -49,17 +49,17 @@ def opener(endpoint: Endpoint, cluster: Cluster | None, topology: str,
     """
     if topology == "replicated":
         if cluster is None:
-            return lambda: FailoverConnection(lambda: endpoint, timeout_seconds)
+            return lambda: FailoverConnection(lambda: endpoint, timeout_seconds, is_stamped)
         sentinels = cluster.sentinels
 
         def find_primary() -> Endpoint:
             return primary_from_sentinels(sentinels, SERVICE_NAME)
 
-        return lambda: FailoverConnection(find_primary, timeout_seconds)
+        return lambda: FailoverConnection(find_primary, timeout_seconds, is_stamped)
     if topology == "sharded":
         slots = SlotMap(endpoint, timeout_seconds)
-        return lambda: ShardedConnection(slots, timeout_seconds)
-    return lambda: Connection(endpoint, timeout_seconds)
+        return lambda: ShardedConnection(slots, timeout_seconds, is_stamped)
+    return lambda: Connection(endpoint, timeout_seconds, is_stamped)
 
 
 def primary_from_sentinels(sentinels: Iterable[Endpoint], service_name: str,
@@ -92,9 +92,10 @@ class FailoverConnection:
     to another server than the one before.
     """
 
-    def __init__(self, find_primary: Callable[[], Endpoint], timeout_seconds: float = 5.0) -> None:
+    def __init__(self, find_primary: Callable[[], Endpoint], timeout_seconds: float = 5.0,
+                 is_stamped: bool = False) -> None:
         self._find_primary = find_primary
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds, self._is_stamped = timeout_seconds, is_stamped
         self._connection: Connection | None = None
         self.endpoint: Endpoint | None = None
         self.switches = 0
@@ -126,7 +127,7 @@ class FailoverConnection:
         """Ask for the primary and connect to it. Raises OSError or ReplyError."""
         self.close()
         endpoint = self._find_primary()
-        connection = Connection(endpoint, self._timeout_seconds)
+        connection = Connection(endpoint, self._timeout_seconds, self._is_stamped)
         connection.connect()
         if self.endpoint is not None and endpoint != self.endpoint:
             self.switches += 1
@@ -158,9 +159,9 @@ class ShardedConnection:
     other; what stands between MULTI and EXEC stays together.
     """
 
-    def __init__(self, slots: SlotMap, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, slots: SlotMap, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
         self._slots = slots
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds, self._is_stamped = timeout_seconds, is_stamped
         self._connections: dict[Endpoint, Connection] = {}
         self.redirects = 0
         self.sent = self.answered = 0.0
@@ -222,7 +223,7 @@ class ShardedConnection:
     def _to(self, node: Endpoint) -> Connection:
         connection = self._connections.get(node)
         if connection is None:
-            connection = self._connections[node] = Connection(node, self._timeout_seconds)
+            connection = self._connections[node] = Connection(node, self._timeout_seconds, self._is_stamped)
         return connection
 
     def _send(self, node: Endpoint, commands: Sequence[Command]) -> list[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gevent
 
-from amply_capacity.load.recorder import Recorder
+from amply_capacity.load.campaign import Campaign
 
 __all__ = ["Watch", "run_queue_seconds"]
 
@@ -33,12 +33,13 @@ class Watch:
     """Notes an event `load` for every Unix second of this process, from the call on until it is killed.
 
     Its figures: `second`; `seconds`, the time that it covers, more than 1 where the loop stood still beyond
-    the second's end; `cpu_percent` of a core, all threads; `wait_percent`, ready to run but without a CPU;
-    `lag_ms`, the longest delay of a timer; `pid`; `role`: alone, master or worker; `worker`, its share.
+    the second's end; `cpu_percent` of a core, all threads, without `awake_percent`, in which the loop was
+    only kept awake for the next start; `wait_percent`, ready to run but without a CPU; `lag_ms`, the longest
+    delay of a timer; `pid`; `role`: alone, master or worker; `worker`, its share.
     """
 
-    def __init__(self, recorder_now: Callable[[], Recorder | None], role: str) -> None:
-        self._recorder_now, self._role = recorder_now, role
+    def __init__(self, campaign_now: Callable[[], Campaign | None], role: str) -> None:
+        self._campaign_now, self._role = campaign_now, role
         self.worker: int | None = None
         """The share of the population that this process plays, as a worker."""
 
@@ -51,6 +52,7 @@ class Watch:
     def _one_second(self) -> None:
         second = int(time.time())
         began, cpu, waited = time.perf_counter(), time.process_time(), run_queue_seconds()
+        awake = self._awake_seconds()
         lag_seconds = 0.0
         tick = float(second)
         while tick < second + 1:
@@ -58,17 +60,23 @@ class Watch:
             lag_seconds = max(lag_seconds, self._wait_until(min(tick, float(second + 1))))
             tick = max(tick, time.time() - _TICK_SECONDS)
         elapsed = time.perf_counter() - began
+        awake = max(self._awake_seconds() - awake, 0.0)
         detail = {"second": second, "seconds": round(elapsed, 3), "pid": os.getpid(), "role": self._role,
-                  "cpu_percent": round(100.0 * (time.process_time() - cpu) / elapsed, 2),
+                  "cpu_percent": round(100.0 * max(time.process_time() - cpu - awake, 0.0) / elapsed, 2),
+                  "awake_percent": round(100.0 * awake / elapsed, 2),
                   "lag_ms": round(1000.0 * lag_seconds, 3)}
         waited_now = run_queue_seconds()
         if waited is not None and waited_now is not None:
             detail["wait_percent"] = round(100.0 * (waited_now - waited) / elapsed, 2)
         if self.worker is not None:
             detail["worker"] = self.worker
-        recorder = self._recorder_now()
-        if recorder is not None:
-            recorder.event("generator", "load", **detail)
+        campaign = self._campaign_now()
+        if campaign is not None:
+            campaign.recorder.event("generator", "load", **detail)
+
+    def _awake_seconds(self) -> float:
+        campaign = self._campaign_now()
+        return 0.0 if campaign is None else campaign.awake_seconds
 
     def _wait_until(self, time_s: float) -> float:
         """Sleep until then; how much later it became, s. A moment that has passed is no lag of this sleep."""

@@ -15,6 +15,7 @@ __all__ = ["ARRIVALS", "DayRate", "SteadyRate", "positions"]
 ARRIVALS = ("closed", "poisson", "constant", "day")
 """`closed` has no schedule; the others are open loops."""
 
+_BLOCK = 256
 _DAY_STEPS = 1440
 _BUSIEST = 14 / 24  # of the day: early afternoon
 
@@ -94,10 +95,11 @@ def _checked(per_second: float) -> float:
 
 
 def _exponential(rng: random.Random) -> Iterator[float]:
-    position = 0.0
-    while True:
-        position += rng.expovariate(1.0)
-        yield position
+    generator, position = np.random.default_rng(rng.getrandbits(64)), 0.0
+    while True:  # in blocks: one by one they would cost a tenth of what an operation does
+        block = (position + np.cumsum(generator.standard_exponential(_BLOCK))).tolist()
+        yield from block
+        position = block[-1]
 
 
 def _equal(rng: random.Random) -> Iterator[float]:

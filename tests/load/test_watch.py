@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import gevent
@@ -12,15 +13,29 @@ import gevent.monkey
 import pytest
 
 from amply_capacity.load import watch
+from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.watch import Watch, run_queue_seconds
 
 
-def _watched(work: Callable[[], None]) -> list[dict[str, Any]]:
+class _Campaign:
+    """What a watch wants of one."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self.pacer = Pacer()
+
+    @property
+    def awake_seconds(self) -> float:
+        return self.pacer.awake_seconds
+
+
+def _watched(work: Callable[[], None], campaign: Any = None) -> list[dict[str, Any]]:
     """What is noted in the first two seconds, while `work` is done at the start of each."""
-    recorder = Recorder()
+    watched = campaign or _Campaign()
+    recorder = watched.recorder
     noted: list[dict[str, Any]] = []
-    watcher = gevent.spawn(Watch(lambda: recorder, "alone").run)
+    watcher = gevent.spawn(Watch(lambda: watched, "alone").run)
     try:
         with gevent.Timeout(20.0):
             while len(noted) < 2:
@@ -48,6 +63,21 @@ def test_a_loop_that_is_blocked_shows_its_lag_without_cpu_and_one_that_computes_
     cpu_seconds = [sum(one["cpu_percent"] * one["seconds"] / 100.0 for one in noted)
                    for noted in (blocked, computing)]
     assert cpu_seconds[0] < 0.25 < cpu_seconds[1]
+
+
+def test_a_loop_kept_awake_for_near_starts_is_no_work() -> None:
+    campaign = _Campaign()
+
+    def wait() -> None:
+        while True:
+            campaign.pacer.wait_until(perf_counter() + 100e-6)
+
+    waiting = gevent.spawn(wait)
+    noted = _watched(lambda: gevent.sleep(0.5), campaign)
+    waiting.kill()
+    assert max(one["awake_percent"] for one in noted) > 20.0
+    assert all(one["cpu_percent"] + one["awake_percent"] < 110.0 for one in noted)
+    assert max(one["cpu_percent"] for one in noted) < 80.0
 
 
 @pytest.mark.skipif(run_queue_seconds() is None, reason="the kernel does not tell")

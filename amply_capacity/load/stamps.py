@@ -1,0 +1,68 @@
+"""When the bytes of a reply reached this machine, as its kernel saw it, not when we came to read them.
+
+A generator that plays hundreds of clients reads a reply late when it is busy with others, or was not given
+the CPU. Taken by the kernel, the moment of arrival is free of that (socket(7), SO_TIMESTAMPNS).
+"""
+
+from __future__ import annotations
+
+import sys
+from socket import SOL_SOCKET
+from struct import Struct
+from time import perf_counter, time
+from typing import Any
+
+__all__ = ["StampedSocket", "stamped"]
+
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the same number names the stamp among what a read brings
+_ROOM_BYTES = 64
+_STAMP = Struct("@ll")  # a timespec: seconds and nanoseconds of Unix time
+_OLDEST_SECONDS = 60.0
+
+
+class StampedSocket:
+    """A bare non-blocking socket that notes when what it gave last had arrived."""
+
+    __slots__ = ("_raw", "_stamp", "send")
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._stamp = b""
+        self.send = raw.send
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """As a socket's."""
+        count: int
+        count, ancillary, _, _ = self._raw.recvmsg_into((buffer,), _ROOM_BYTES)
+        if ancillary:
+            self._stamp = ancillary[0][2]
+        return count
+
+    def recv(self, most: int) -> bytes:
+        """As a socket's."""
+        data: bytes
+        data, ancillary, _, _ = self._raw.recvmsg(most, _ROOM_BYTES)
+        if ancillary:
+            self._stamp = ancillary[0][2]
+        return data
+
+    def arrived(self) -> float:
+        """When that was, on `time.perf_counter`; now, where the kernel did not say or its clock was set."""
+        now = perf_counter()
+        if len(self._stamp) != _STAMP.size:
+            return now
+        # Its age is taken on Unix time, at this moment: over minutes the two clocks drift apart.
+        seconds, nanoseconds = _STAMP.unpack(self._stamp)
+        age = time() - seconds - nanoseconds * 1e-9
+        return now - age if 0.0 <= age < _OLDEST_SECONDS else now
+
+
+def stamped(raw: Any) -> StampedSocket | None:
+    """The socket with stamps; None where the system has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        raw.setsockopt(SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return None
+    return StampedSocket(raw)
