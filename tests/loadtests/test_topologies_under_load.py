@@ -128,9 +128,10 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
 
         def stall() -> None:
             wait_until(lambda: (tmp_path / "run" / "parts" / "requests.arrows").exists(), "the load")
-            time.sleep(2.0)
-            stalled.append(time.time())
-            control.execute_command("CLIENT", "PAUSE", int(1000 * stall_s), "ALL")
+            for _ in range(3):
+                time.sleep(2.5)
+                stalled.append(time.time())
+                control.execute_command("CLIENT", "PAUSE", int(1000 * stall_s), "ALL")
 
         staller = threading.Thread(target=stall)
         staller.start()
@@ -141,7 +142,7 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
             "-r",
             "50",
             "-t",
-            "8s",
+            "11s",
             "--population",
             "60",
             "--prefill",
@@ -159,21 +160,25 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
         staller.join()
     assert code == 0, words
     run = read_run(tmp_path / "run")
-    second = int(stalled[0])
-    near = run.requests[(run.requests["command"] == "") & run.requests["second"].between(second, second + 1)]
-    long = near[near["bucket_us"] > 1e6 * bound_s].groupby("clock")["count"].sum()
-    expected = rate * (stall_s - bound_s)  # those due in its first 200 ms take more than the last 100
-    slack = 0.05 * expected + 4 * expected**0.5
-    assert long["response"] >= expected - slack
-    if not {second, second + 1} & set(run.generator_bound_seconds):  # else a busy machine delayed more
-        assert long["response"] <= expected + slack
-    assert long.get("service", 0) < 0.6 * expected  # which is what a closed loop would have shown
+    own = run.requests[run.requests["command"] == ""]
     offered = {
         detail["second"]: detail["operations"]
         for detail in run.events.loc[run.events["name"] == "offered", "detail"]
     }
-    for one in (second, second + 1):
-        assert offered[one] == pytest.approx(rate, abs=5 * rate**0.5)
+    # Those due in its first 200 ms take more than the last 100.
+    expected = rate * (stall_s - bound_s)
+    slack = 0.05 * expected + 4 * expected**0.5
+    delayed, closed = [], []
+    for second in map(int, stalled):
+        near = own[own["second"].between(second, second + 1) & (own["bucket_us"] > 1e6 * bound_s)]
+        long = near.groupby("clock")["count"].sum()
+        delayed.append(long["response"])
+        closed.append(long.get("service", 0))
+        for one in (second, second + 1):
+            assert offered[one] == pytest.approx(rate, abs=5 * rate**0.5)
+    assert min(delayed) >= expected - slack
+    assert min(delayed) <= expected + slack, "a busy machine may delay more, but not each time"
+    assert max(closed) < 0.6 * expected, "which is what a closed loop would have shown"
 
 
 def test_a_limit_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amply_capacity.run.histogram import bucket_upper_us, quantile_us, quantiles_us
+from amply_capacity.run.histogram import (
+    bucket_number,
+    bucket_upper_us,
+    coarsen,
+    quantile_us,
+    quantiles_us,
+    upper_us,
+)
 
 _TIMES = st.lists(st.integers(0, 2**45), min_size=1, max_size=200)
 
@@ -36,6 +43,18 @@ def test_a_bound_is_its_own_bucket_and_the_next_time_is_in_the_next(times: list[
     bounds = bucket_upper_us(np.array(times, dtype=np.int64))
     assert (bucket_upper_us(bounds) == bounds).all()
     assert (bucket_upper_us(bounds + 1) > bounds).all()
+
+
+@given(_TIMES)
+def test_coarse_counts_are_of_the_same_times_in_buckets_twice_as_wide(times: list[int]) -> None:
+    exact = np.sort(np.array(times, dtype=np.int64))
+    counts = np.bincount(bucket_number(exact), minlength=2048)
+    coarsen(counts)
+    bounds = np.repeat(upper_us(np.flatnonzero(counts)), counts[counts > 0])
+    assert len(bounds) == len(times)
+    assert (bounds >= exact).all()
+    assert ((bounds - exact) * 16 <= exact).all()
+    assert set(bounds) <= {*bucket_upper_us(bounds)}  # bounds of the fine layout
 
 
 def test_a_clock_that_went_backwards_counts_as_nothing() -> None:
