@@ -34,7 +34,8 @@ _USERS = ("-u", "50", "-r", "50")
 _SIZE_RATES = (1000, 10_000)
 _SIZE_SECONDS = 20.0
 _PROCESS_COUNTS = (1, 2, 4)
-_MIXED, _PLAIN, _SILENT = "mixed, ours", "mixed, plain Locust + redis-py", "mixed, ours, not recorded"
+_MIXED, _SILENT = "mixed, ours", "mixed, ours, not recorded"
+_PLAIN, _PLAIN_HIREDIS = "mixed, plain Locust + redis-py", "the same, redis-py with hiredis"
 _GET_SETEX, _REDIS_BENCHMARK, _MEMTIER = "GET/SETEX, ours", "GET/SETEX, redis-benchmark", "GET/SETEX, memtier"
 
 
@@ -56,6 +57,8 @@ def table() -> str:
     lines += ["", "ratios, round by round: median (range)"]
     pairs = [
         (_MIXED, _PLAIN, "at least 7, aim 9"),
+        (_MIXED, _PLAIN_HIREDIS, ""),
+        (_MIXED, _REDIS_BENCHMARK, ""),
         (_MIXED, _SILENT, "at least 0.95"),
         (_GET_SETEX, _REDIS_BENCHMARK, "at least 0.6, aim 0.8"),
         (_GET_SETEX, _MEMTIER, ""),
@@ -76,12 +79,8 @@ def table() -> str:
 def _throughputs(server: Rig, scratch: Path) -> dict[str, list[Throughput]]:
     contenders: dict[str, Callable[[Path], Throughput]] = {
         _MIXED: lambda run: server.locust(SCENARIOS / "mixed.py", *_USERS, seconds=_SECONDS, run_dir=run),
-        _PLAIN: lambda run: server.locust(
-            LOCUSTFILES / "plain.py",
-            *_USERS,
-            seconds=_SECONDS,
-            env={"BENCH_PORT": str(server.endpoint.port), "BENCH_POPULATION": str(POPULATION)},
-        ),
+        _PLAIN: lambda run: _plain(server, hiredis=False),
+        _PLAIN_HIREDIS: lambda run: _plain(server, hiredis=True),
         _SILENT: lambda run: server.locust(
             LOCUSTFILES / "unrecorded.py", *_USERS, seconds=_SECONDS, run_dir=run
         ),
@@ -97,6 +96,12 @@ def _throughputs(server: Rig, scratch: Path) -> dict[str, list[Throughput]]:
         for place, (name, measure) in enumerate(contenders.items()):
             measured[name].append(measure(scratch / f"run-{number}-{place}"))
     return measured
+
+
+def _plain(server: Rig, *, hiredis: bool) -> Throughput:
+    return server.locust(LOCUSTFILES / "plain.py", *_USERS, seconds=_SECONDS, env={
+        "BENCH_PORT": str(server.endpoint.port), "BENCH_POPULATION": str(POPULATION),
+        "BENCH_HIREDIS": "1" if hiredis else ""})
 
 
 def _redis_benchmark(server: Rig) -> Throughput:

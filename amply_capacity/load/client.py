@@ -222,7 +222,7 @@ class Connection:
             if not count:
                 self._end(ConnectionResetError("the server closed the connection"))
             return
-        self.answered = perf_counter() if self._stamps is None else self._stamps.arrived()
+        self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
         self._wanted = 0
         self._outbox.is_used = True
         self._answer(reply)

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import gevent
 from gevent import getcurrent
-from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from amply_capacity.load.client import Connection
 from amply_capacity.load.pace import Pace
@@ -21,7 +20,10 @@ from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.player import Player, seconds_of
 from amply_capacity.traffic.operation import Operation, Pipeline, Step
 
-__all__ = ["Lane", "Rider"]
+__all__ = ["RUNNING", "STOPPING", "WAITING", "Lane", "Rider"]
+
+RUNNING, WAITING, STOPPING = "running", "waiting", "stopping"
+"""Locust's states of a user (locust.user.task), without importing it, which patches the standard library."""
 
 
 class Rider(Protocol):
@@ -77,7 +79,7 @@ class Lane:
     def _go_on(self) -> bool:
         """The next tasks."""
         rider = self._rider
-        while self._left and rider._state != LOCUST_STATE_STOPPING and not self._queue:
+        while self._left and rider._state != STOPPING and not self._queue:
             if rider.quota == 0:
                 break
             tasks = rider.tasks
@@ -98,7 +100,7 @@ class Lane:
             due = now + rider.think_seconds
         if due <= now:
             return False
-        rider._state = LOCUST_STATE_WAITING
+        rider._state = WAITING
         self._task, self._due_at = task, due
         self._pacer.at(due, self._due)
         return True
@@ -159,7 +161,7 @@ class Lane:
         if self._due_at > perf_counter():
             self._pacer.at(self._due_at, self._due)
             return
-        rider._state = LOCUST_STATE_RUNNING
+        rider._state = RUNNING
         self._resume(self._begin_due)
 
     def _begin_due(self) -> bool:

@@ -18,6 +18,7 @@ _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the same number names the stamp am
 _ROOM_BYTES = 64
 _STAMP = Struct("@ll")  # a timespec: seconds and nanoseconds of Unix time
 _OLDEST_SECONDS = 60.0
+_SAME_MOMENT_SECONDS, _MOST_LOOKS = 20e-6, 3
 
 
 class StampedSocket:
@@ -52,8 +53,14 @@ class StampedSocket:
         if len(self._stamp) != _STAMP.size:
             return now
         # Its age is taken on Unix time, at this moment: over minutes the two clocks drift apart.
+        unix = time()
+        for _ in range(_MOST_LOOKS):
+            again = perf_counter()
+            if again - now <= _SAME_MOMENT_SECONDS:
+                break
+            now, unix = again, time()  # we were interrupted between the two
         seconds, nanoseconds = _STAMP.unpack(self._stamp)
-        age = time() - seconds - nanoseconds * 1e-9
+        age = unix - seconds - nanoseconds * 1e-9
         return now - age if 0.0 <= age < _OLDEST_SECONDS else now
 
 

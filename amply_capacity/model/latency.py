@@ -16,8 +16,11 @@ _COLUMNS = ["use case", "operation", "operations", "per second", "p50 ms", "p99 
 def latency_by_use_case(run: Run) -> dict[str, Latency]:
     """Service and response time of each use case's operations in the sound seconds.
 
-    The response time is absent for a closed loop: without a schedule there is nothing to be late for.
+    The response time is absent for a closed loop: without a schedule there is nothing to be late for. A knee
+    search went to where the times are bad, on purpose: nothing is said of it here (`knee_curve`).
     """
+    if (run.events["kind"] == "knee").any():
+        return {}
     operations = _operations(run)
     closed = run.manifest["arrivals"] == "closed"
     found = {}

@@ -147,20 +147,20 @@ def free_port(*, with_bus: bool = False) -> int:
 def terminable() -> Iterator[None]:
     """Within: a SIGTERM ends the program as an exception does, so that what is half made is unmade.
 
-    Does nothing in a thread, or where somebody else already minds the signal.
+    Does nothing in a thread, or where the signal is ignored, by the wish of whoever started us.
     """
     def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + signal.SIGTERM)
 
-    minded = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    if minded or threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _die_with(parent: int) -> None:  # pragma: no cover - runs in the child between fork and exec

@@ -140,7 +140,7 @@ def test_an_interrupted_start_leaves_neither_servers_nor_directory(name: str, as
         words = starting.stderr.read()
     assert starting.returncode not in {0, None}
     assert "Traceback" not in words
-    assert not (CLUSTERS_DIR / name).exists()
+    assert not (CLUSTERS_DIR / name).exists(), (starting.returncode, words)
     assert not any(works_in(int(pid), CLUSTERS_DIR / name) for pid in servers_of_ours())
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from locust_process import cluster_directories, operation_counts, servers_of_ours, wait_until
 
@@ -18,6 +19,7 @@ from amply_capacity.run.reader import Run, read_run, recover
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import connect
+from amply_capacity.target.process import free_port
 
 Start = Callable[..., subprocess.Popen[bytes]]
 Children = Callable[[int, str], list[int]]
@@ -77,6 +79,20 @@ def test_a_killed_run_is_recovered_to_within_two_seconds(
     assert run.manifest["verdict_reason"]
     assert not run.server.empty
     _check_loss(run, _gets_served(survivor), killed_s)
+
+
+def test_master_workers_and_recording_process_killed_at_once_leave_a_run(
+    loading: Start, survivor: Cluster, tmp_path: Path
+) -> None:
+    process = loading("--target", "survivor", "--processes", "2", "--master-bind-port", str(free_port()),
+                      *_READS, scenario="cache", seconds=3)
+    everybody = [process.pid, *(one.pid for one in psutil.Process(process.pid).children(recursive=True))]
+    assert len(everybody) >= 4
+    killed_s = time.time()
+    for pid in everybody:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    _check_loss(recover(tmp_path / "run"), _gets_served(survivor), killed_s)
 
 
 def test_the_load_ends_when_its_recording_process_is_killed_and_the_run_is_recovered(

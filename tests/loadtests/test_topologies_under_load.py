@@ -123,15 +123,17 @@ def test_clients_follow_a_failover_and_the_run_shows_the_gap(
 
 def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_path: Path) -> None:
     rate, stall_s, bound_s = 1000.0, 0.3, 0.1
-    stalled: list[float] = []
+    stalled: list[tuple[float, float]] = []
     with clusters.throw_away(name="stalling") as cluster, connect(cluster.endpoint) as control:
 
         def stall() -> None:
             wait_until(lambda: (tmp_path / "run" / "parts" / "requests.arrows").exists(), "the load")
             for _ in range(3):
                 time.sleep(2.5)
-                stalled.append(time.time())
+                began = time.time()
                 control.execute_command("CLIENT", "PAUSE", int(1000 * stall_s), "ALL")
+                control.ping()  # answered when it is over: Redis looks for that ten times a second
+                stalled.append((began, time.time() - began))
 
         staller = threading.Thread(target=stall)
         staller.start()
@@ -142,7 +144,7 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
             "-r",
             "50",
             "-t",
-            "11s",
+            "14s",
             "--population",
             "60",
             "--prefill",
@@ -165,20 +167,19 @@ def test_a_stall_delays_what_was_due_in_it_and_takes_nothing_off_the_load(tmp_pa
         detail["second"]: detail["operations"]
         for detail in run.events.loc[run.events["name"] == "offered", "detail"]
     }
-    # Those due in its first 200 ms take more than the last 100.
-    expected = rate * (stall_s - bound_s)
-    slack = 0.05 * expected + 4 * expected**0.5
-    delayed, closed = [], []
-    for second in map(int, stalled):
+    ratios = []
+    for began, lasted_s in stalled:
+        second = int(began)
         near = own[own["second"].between(second, second + 1) & (own["bucket_us"] > 1e6 * bound_s)]
         long = near.groupby("clock")["count"].sum()
-        delayed.append(long["response"])
-        closed.append(long.get("service", 0))
+        expected = rate * (lasted_s - bound_s)  # those due until 100 ms before its end take longer than that
+        slack = 0.05 * expected + 4 * expected**0.5
+        ratios.append(long["response"] / expected)
+        assert long["response"] >= expected - slack
+        assert long.get("service", 0) < 0.6 * expected, "which is what a closed loop would have shown"
         for one in (second, second + 1):
             assert offered[one] == pytest.approx(rate, abs=5 * rate**0.5)
-    assert min(delayed) >= expected - slack
-    assert min(delayed) <= expected + slack, "a busy machine may delay more, but not each time"
-    assert max(closed) < 0.6 * expected, "which is what a closed loop would have shown"
+    assert min(ratios) <= 1.05 + slack / expected, "a busy machine may delay more, but not each time"
 
 
 def test_a_limit_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
