@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Label, RawBatch
-from amply_capacity.run.histogram import bucket_number, coarsen, upper_us
+from amply_capacity.run.histogram import bucket_number, upper_us
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
 __all__ = ["access_rows", "console_rows", "error_events", "histogram_rows",
            "offered_events"]
 
-_BUCKET_BITS = 10  # enough for the buckets of every time below 2**32 µs
+_BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
 
 
 def histogram_rows(batch: RawBatch) -> pd.DataFrame:
@@ -99,9 +99,6 @@ def _histogram(second: int, samples: bytes, labels: list[Label]) -> pd.DataFrame
                 row += by_label[number]
             else:
                 row[0] += by_label[number].sum()
-    for (_, _, command, _, clock), row in by_kind.items():
-        if command or clock == "lateness":
-            coarsen(row)
     table = np.stack(list(by_kind.values()))
     rows, buckets = np.nonzero(table)
     kinds = np.array(list(by_kind), dtype=object)[rows]

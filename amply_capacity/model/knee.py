@@ -31,6 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from amply_capacity.run.histogram import width_us
+
 __all__ = ["ALLOWED_SHARE", "Bounds", "StepCounts", "clearness", "first_knee", "knee_bounds", "share_beyond"]
 
 Array = NDArray[np.float64]
@@ -85,9 +87,7 @@ def share_beyond(bucket_us: NDArray[np.int64], count: NDArray[np.int64],
                  limit_ms: float) -> tuple[float, float]:
     """Operations beyond the limit, and all of them; the bucket in which the limit lies is divided by it."""
     upper = bucket_us.astype(np.float64)
-    # run.histogram: one bucket per µs below 64, then 32 an octave
-    width = np.where(upper < 64, 1.0, np.exp2(np.floor(np.log2(np.maximum(upper, 1.0))) - 5.0))
-    part = np.clip((upper - 1000.0 * limit_ms) / width, 0.0, 1.0)
+    part = np.clip((upper - 1000.0 * limit_ms) / width_us(bucket_us), 0.0, 1.0)
     return float((count * part).sum()), float(count.sum())
 
 

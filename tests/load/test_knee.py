@@ -96,7 +96,7 @@ def test_what_five_percent_would_take_longer_for_is_told_wide(knees: dict[str, l
     """Where the p99 hardly rises with the rate, a minute cannot tell where it crosses the objective."""
     for knee in knees["1 % take ten times as long"]:
         assert half_width(knee) > 0.05
-        assert knee.reason.endswith("seconds of load were used")
+        assert "seconds of load were used" in knee.reason
         assert 90 <= knee.load_seconds <= 97
 
 

@@ -156,4 +156,4 @@ def test_no_value_of_a_quantity_ends_in_anything_but_an_interval_or_a_fault(valu
     else:
         assert 0 <= read.low <= read.mid <= read.high <= 1e12
         return
-        assert any(word in told for word in ("must be", "missing", "does not hold", "unknown key")), told
+    assert any(word in told for word in ("must be", "missing", "does not hold", "unknown key")), told
