@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 
-__all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "Rig", "Throughput", "median_spread",
-           "rig"]
+__all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "Reading", "Rig", "Throughput",
+           "median_spread", "rig"]
 
 GENERATOR_CORE, SERVER_CORE = 0, 1
 POPULATION = 2000
@@ -29,7 +29,7 @@ SCENARIOS = Path(__file__).parents[1] / "loadtests"
 _READING_SECONDS = 0.2
 _IDLE_CALLS = 20  # what the readings themselves and INFO may make between two
 _WARM_UP_SECONDS, _COOL_DOWN_SECONDS = 1.0, 0.5
-_LONGEST_SECONDS = 120.0
+_LONGEST_SECONDS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,14 @@ class Throughput:
     commands_per_second: float
     commands_per_cpu_second: float
     """CPU of all its processes: workers, master and the recording one."""
+
+
+class Reading(NamedTuple):
+    """What was made up to a moment, of the epoch."""
+
+    time_s: float
+    calls: int
+    cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,15 @@ class Rig:
 
     def locust(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
                env: dict[str, str] | None = None) -> Throughput:
-        """Run a locustfile, pinned, and count what the server executed for it, after a warm-up.
-        """
+        """Run a locustfile, pinned; what the server executed for it in the middle of the load."""
+        readings = self.readings(file, *options, seconds=seconds, run_dir=run_dir, env=env)
+        first, last = readings[0], readings[-1]
+        calls = last.calls - first.calls
+        return Throughput(calls / (last.time_s - first.time_s), calls / (last.cpu_s - first.cpu_s))
+
+    def readings(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
+                 env: dict[str, str] | None = None) -> list[Reading]:
+        """Run a locustfile, pinned; readings in the middle of the load."""
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-t", f"{seconds:g}s",
                    "--only-summary", *options]
         if run_dir is not None:
@@ -72,22 +87,20 @@ class Rig:
                     process.terminate()
                 process.wait(timeout=_LONGEST_SECONDS)
 
-    def _watch(self, process: subprocess.Popen[bytes], run_dir: Path | None) -> Throughput:
-        """Commands and CPU over the middle of the load: after a warm-up, and without its last moments."""
+    def _watch(self, process: subprocess.Popen[bytes], run_dir: Path | None) -> list[Reading]:
+        """After a warm-up, and without the last moments."""
         deadline = time.monotonic() + _LONGEST_SECONDS
-        readings: list[tuple[float, int, float]] = []
+        readings: list[Reading] = []
         while process.poll() is None and time.monotonic() < deadline:
             if self._is_under_load(run_dir):
-                readings.append((time.monotonic(), self._calls(), _cpu_seconds(process.pid)))
+                readings.append(Reading(time.time(), self._calls(), _cpu_seconds(process.pid)))
             time.sleep(_READING_SECONDS)
         if len(readings) < 2:
             raise RuntimeError("the generator ended before it loaded the server")
         busy = [later for earlier, later in itertools.pairwise(readings)
-                if later[1] - earlier[1] > _IDLE_CALLS]
-        middle = [one for one in busy
-                  if busy[0][0] + _WARM_UP_SECONDS < one[0] < busy[-1][0] - _COOL_DOWN_SECONDS]
-        elapsed, calls, cpu = (last - first for first, last in zip(middle[0], middle[-1], strict=True))
-        return Throughput(calls / elapsed, calls / cpu)
+                if later.calls - earlier.calls > _IDLE_CALLS]
+        return [one for one in busy
+                if busy[0].time_s + _WARM_UP_SECONDS < one.time_s < busy[-1].time_s - _COOL_DOWN_SECONDS]
 
     def _is_under_load(self, run_dir: Path | None) -> bool:
         """For a scenario of ours: the run has begun. Else the server has many clients."""

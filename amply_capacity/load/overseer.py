@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from amply_capacity.load.knee import KneeSearch
 from amply_capacity.load.knee_step import StepSecond
@@ -68,9 +70,9 @@ class Overseer:
             self._rates = [(now_s, self._search.rate)]
             yield Order(event=("began", self._search.as_event()), rate=self._search.rate)
 
-    def take(self, batch: RawBatch, requests: pd.DataFrame, loads: list[dict[str, Any]]) -> None:
+    def take(self, batch: RawBatch, requests: pa.Table, loads: list[dict[str, Any]]) -> None:
         """Add a batch: the rows of its requests, and the details of its `load` events."""
-        for second, rows in requests[requests["command"] == ""].groupby("second"):
+        for second, rows in requests.filter(pc.field("command") == "").to_pandas().groupby("second"):
             self._requests[int(str(second))].append(rows)
         for second, count in batch.offered:
             self._offered[second] += count

@@ -9,12 +9,14 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Label, RawBatch
 from amply_capacity.run.histogram import bucket_number, upper_us
 from amply_capacity.run.schema import FAILED_OUTCOMES
+from amply_capacity.run.writer import arrow_schema
 
 __all__ = ["access_rows", "console_rows", "error_events", "histogram_rows",
            "offered_events"]
@@ -22,24 +24,26 @@ __all__ = ["access_rows", "console_rows", "error_events", "histogram_rows",
 _BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
 
 
-def histogram_rows(batch: RawBatch) -> pd.DataFrame:
+def histogram_rows(batch: RawBatch) -> pa.Table:
     """Rows of `requests.parquet`."""
-    frames = [_histogram(second, samples, batch.labels) for second, samples in batch.seconds if samples]
-    columns = ["second", "use_case", "operation", "command", "outcome", "clock", "bucket_us", "count"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    seconds = [_histogram(second, samples, batch.labels) for second, samples in batch.seconds if samples]
+    return pa.concat_tables(seconds) if seconds else arrow_schema("requests").empty_table()
 
 
-def access_rows(batch: RawBatch) -> pd.DataFrame:
+def access_rows(batch: RawBatch) -> pa.Table:
     """Rows of `accesses.parquet`. The upper half of the hash is the CRC-32 that decided the sample."""
-    rows = []
-    for time_s, op, key, value_bytes, ttl_s, below in batch.accesses:
-        raw = key.encode()
-        low = int.from_bytes(blake2b(raw, digest_size=4).digest(), "big")
-        key_class = "celery-task-meta" if key.startswith("celery-task-meta-") else key.split(":", 1)[0]
-        key_hash = (crc32(raw) << 32) | low
-        rows.append((time_s, op, key_hash, key_class, len(raw), value_bytes, ttl_s, below / 2**32))
-    columns = ["time_s", "op", "key_hash", "key_class", "key_bytes", "value_bytes", "ttl_s", "sampling_rate"]
-    return pd.DataFrame(rows, columns=columns)
+    schema = arrow_schema("accesses")
+    if not batch.accesses:
+        return schema.empty_table()
+    times_s, ops, keys, values_bytes, ttls_s, below = zip(*batch.accesses, strict=True)
+    raw = [key.encode() for key in keys]
+    hashes = [crc32(one) << 32 | int.from_bytes(blake2b(one, digest_size=4).digest(), "big") for one in raw]
+    columns = {
+        "time_s": times_s, "op": ops, "key_hash": hashes, "key_class": [_key_class(key) for key in keys],
+        "key_bytes": [len(one) for one in raw], "value_bytes": values_bytes, "ttl_s": ttls_s,
+        "sampling_rate": np.array(below) / 2**32,
+    }
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def error_events(batch: RawBatch, now_s: float) -> list[dict[str, Any]]:
@@ -56,14 +60,13 @@ def offered_events(batch: RawBatch) -> list[dict[str, Any]]:
             for second, count in batch.offered]
 
 
-def console_rows(requests: pd.DataFrame) -> list[dict[str, Any]]:
+def console_rows(requests: pa.Table) -> list[dict[str, Any]]:
     """The operations' response times by second and operation, to Locust's whole milliseconds."""
-    own = requests[((requests["command"] == "") & (requests["clock"] == "response")).to_numpy()]
+    own = requests.filter((pc.field("command") == "") & (pc.field("clock") == "response"))
     rows: dict[tuple[int, str, str], dict[str, Any]] = {}
-    # A loop over some hundred rows costs a tenth of what pandas' groups do, every second.
     names = ("second", "use_case", "operation", "outcome", "bucket_us", "count")
     for second, use_case, operation, outcome, bucket_us, count in zip(
-            *(own[name].tolist() for name in names), strict=True):
+            *(own[name].to_pylist() for name in names), strict=True):
         row = rows.get((second, use_case, operation))
         if row is None:
             row = rows[second, use_case, operation] = {
@@ -80,7 +83,7 @@ def console_rows(requests: pd.DataFrame) -> list[dict[str, Any]]:
     return [{**row, "times": list(row["times"].items())} for row in rows.values()]
 
 
-def _histogram(second: int, samples: bytes, labels: list[Label]) -> pd.DataFrame:
+def _histogram(second: int, samples: bytes, labels: list[Label]) -> pa.Table:
     """The rows of one second. Each bucket of a label counts for each of the label's kinds."""
     packed = np.frombuffer(samples, dtype="<i8")
     numbers = bucket_number(packed & TIME_MASK)
@@ -101,9 +104,14 @@ def _histogram(second: int, samples: bytes, labels: list[Label]) -> pd.DataFrame
                 row[0] += by_label[number].sum()
     table = np.stack(list(by_kind.values()))
     rows, buckets = np.nonzero(table)
-    kinds = np.array(list(by_kind), dtype=object)[rows]
     names = ("use_case", "operation", "command", "outcome", "clock")
-    return pd.DataFrame({
-        "second": np.int64(second), **{name: kinds[:, place] for place, name in enumerate(names)},
-        "bucket_us": upper_us(buckets), "count": table[rows, buckets],
-    })
+    columns: dict[str, Any] = {
+        "second": np.full(len(rows), second), "bucket_us": upper_us(buckets), "count": table[rows, buckets],
+        **{name: pa.array(values).take(pa.array(rows))
+           for name, values in zip(names, zip(*by_kind, strict=True), strict=True)}}
+    schema = arrow_schema("requests")
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _key_class(key: str) -> str:
+    return "celery-task-meta" if key.startswith("celery-task-meta-") else key.split(":", 1)[0]

@@ -65,14 +65,13 @@ class RunWriter:
                 shutil.rmtree(directory / PARTS if existed else directory, ignore_errors=True)
                 raise
 
-    def append(self, table: str, rows: pd.DataFrame | list[dict[str, Any]]) -> None:
-        """Add rows, columns by name; a missing column is null. Handed to the system before it returns."""
+    def append(self, table: str, rows: pa.Table | list[dict[str, Any]]) -> None:
+        """Add rows, columns by name; of dicts, a missing key is null. Handed to the system before it returns.
+        """
         if len(rows) == 0:
             return
         schema = arrow_schema(table)
-        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-        frame = frame.reindex(columns=schema.names)
-        whole = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        whole = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=schema)
         # An Arrow stream is its schema's message and a message per batch, one after the other.
         messages = [bytes(batch.serialize()) for batch in whole.to_batches()]
         with on_disk(self.directory, do=_WHEN_FULL):

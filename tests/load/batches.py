@@ -20,5 +20,5 @@ class Tables:
 
 def tables(batch: RawBatch) -> Tables:
     """The rows of the run's tables that a batch becomes."""
-    accesses: Any = access_rows(batch).to_dict("records")
-    return Tables(histogram_rows(batch), accesses, [*error_events(batch, 0.0), *batch.events])
+    accesses: Any = access_rows(batch).to_pylist()
+    return Tables(histogram_rows(batch).to_pandas(), accesses, [*error_events(batch, 0.0), *batch.events])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pandas as pd
+import pyarrow as pa
 
 from amply_capacity.load.overseer import Order, Overseer
 from amply_capacity.load.wire import Limits, RawBatch, Search
@@ -8,13 +8,13 @@ from amply_capacity.load.wire import Limits, RawBatch, Search
 _BEGAN = 1000.4
 
 
-def _rows(second: int, *, response_us: int = 500, count: int = 200, failed: int = 0) -> pd.DataFrame:
+def _rows(second: int, *, response_us: int = 500, count: int = 200, failed: int = 0) -> pa.Table:
     common = {"second": second, "use_case": "cache", "operation": "cached_read", "command": ""}
     rows = [{**common, "outcome": "hit", "clock": clock, "bucket_us": bucket, "count": count}
             for clock, bucket in (("response", response_us), ("service", 300), ("lateness", 50))]
     if failed:
         rows.append({**common, "outcome": "error", "clock": "response", "bucket_us": 100, "count": failed})
-    return pd.DataFrame(rows)
+    return pa.Table.from_pylist(rows)
 
 
 def _batch(second: int, offered: int = 200) -> RawBatch:

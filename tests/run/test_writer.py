@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -73,7 +74,8 @@ def test_the_manifest_names_the_hash_of_each_file(writer: RunWriter) -> None:
 
 def test_rows_that_differ_in_their_count_only_are_added_up(writer: RunWriter) -> None:
     writer.append("requests", [_row(1, 2), _row(2, 5)])
-    writer.append("requests", pd.DataFrame([_row(1, 3), _row(1, 4, outcome="miss")]))
+    more = [_row(1, 3), _row(1, 4, outcome="miss")]
+    writer.append("requests", pa.Table.from_pylist(more, arrow_schema("requests")))
     writer.close()
     counts = read_run(writer.directory).requests.set_index(["second", "outcome"])["count"].to_dict()
     assert counts == {(1, "hit"): 5, (1, "miss"): 4, (2, "hit"): 5}
