@@ -16,6 +16,7 @@ from simulated_queue import Service, SimulatedServer, record_search
 from amply_capacity.errors import BadRun
 from amply_capacity.load.knee import Knee, KneeSearch
 from amply_capacity.model.knee_curve import KneeCurve, knee_of
+from amply_capacity.model.latency import latency_by_use_case
 from amply_capacity.report.knee_figure import knee, knee_of_run, latency_against_load
 from amply_capacity.report.look import Picture
 from amply_capacity.run.histogram import quantiles_us
@@ -95,6 +96,14 @@ def test_a_quantile_that_too_few_operations_tell_is_withheld(curve: KneeCurve) -
     assert not (table["p99_ms_low"] > table["p99_ms"]).any()
     assert (table["p99_ms_high"] > table["p99_ms_low"]).any()
     assert not (table[["p50_ms", "p99_ms"]] == 0.0).any().any()
+
+
+def test_a_search_for_the_knee_tells_nothing_of_the_latency_in_use(recorded: tuple[Run, Knee]) -> None:
+    run = recorded[0]
+    searched = latency_by_use_case(run)
+    assert searched == {}
+    plain = latency_by_use_case(with_events(run, lambda events: events[events["kind"] != "knee"]))
+    assert set(plain) == set(SHARES), "which it would, of times that were made bad on purpose"
 
 
 def test_the_interval_of_a_p99_holds_its_true_value(tmp_path: Path) -> None:
