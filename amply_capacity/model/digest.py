@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amply_capacity.model.cpu import commands_per_second, cpu_us_per_command
 from amply_capacity.model.evidence import Evidence
+from amply_capacity.model.footprint import footprint
 from amply_capacity.model.latency import latency_by_use_case
-from amply_capacity.model.memory import footprint
 from amply_capacity.model.network import operation_costs
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES

@@ -10,8 +10,8 @@ import pandas as pd
 
 from amply_capacity.catalog import prices
 from amply_capacity.interval import Interval
+from amply_capacity.model.footprint import footprint as footprint_of
 from amply_capacity.model.latency import operation_table
-from amply_capacity.model.memory import footprint as footprint_of
 from amply_capacity.plan.cost import spec_table
 from amply_capacity.report.figures import CONSTRAINTS
 from amply_capacity.report.numbers import assumed, plain

@@ -6,33 +6,21 @@ out, since those follow from the number of keys alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.evidence import Footprint
+from amply_capacity.model.layout import table_bytes
 from amply_capacity.run.reader import Run
 
-__all__ = ["footprint", "table_bytes"]
+__all__ = ["footprint"]
 
-_POINTER_BYTES = 8
-_SMALLEST_TABLE = 4
 # Two readings of used_memory differ by what clients, query buffers and lazily freed blocks did meanwhile.
 _READING_ERROR_BYTES = 25_000
 # The least that a key takes: dictEntry 24, object 16, its name 16 (Redis 7.0 on 64 bits).
 _LEAST_KEY_BYTES = 56.0
-
-
-def table_bytes(keys: int) -> int:
-    """Bytes of a dict's bucket array for that many keys: pointers to the next power of two; 0 for no keys.
-
-    Redis 7.0 dict.c. A second, smaller array, which exists during a rehash, is not counted here.
-    """
-    if keys == 0:
-        return 0
-    return _POINTER_BYTES * max(_SMALLEST_TABLE, 1 << math.ceil(math.log2(keys)))
 
 
 def footprint(run: Run) -> Footprint:

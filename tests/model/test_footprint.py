@@ -7,25 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from synthetic_run import BYTES_PER_CLIENT, MANIFEST, SECONDS, prefill, server_second
 
 from amply_capacity.errors import BadRun
-from amply_capacity.model.memory import footprint, table_bytes
+from amply_capacity.model.footprint import footprint
 from amply_capacity.run.reader import Run, read_run
-
-
-@pytest.mark.parametrize(("keys", "table"), [
-    (0, 0), (1, 32), (4, 32), (5, 64), (1_000, 8_192), (1_024, 8_192), (1_025, 16_384),
-    (1_000_000, 8_388_608)])
-def test_a_hash_table_is_8_bytes_times_the_next_power_of_two(keys: int, table: int) -> None:
-    assert table_bytes(keys) == table
-
-
-@given(st.integers(min_value=4, max_value=10**9))
-def test_a_hash_table_has_a_bucket_for_every_key_and_less_than_two(keys: int) -> None:
-    assert 8 * keys <= table_bytes(keys) < 16 * keys
 
 
 def test_the_bytes_of_a_key_are_the_difference_less_the_growth_of_both_tables(make_run: Callable) -> None:
