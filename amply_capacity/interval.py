@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Interval"]
 
+_LARGEST = float(np.log(np.finfo(np.float64).max))
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -51,7 +53,7 @@ class Interval:
         bounds = np.array([self.low, self.mid, self.high])
         low, mid, high = np.log(bounds) if logarithmic else bounds
         values: NDArray[np.float64] = mid + np.where(z < 0.0, (mid - low) * z, (high - mid) * z) / z_bound
-        return np.exp(values) if logarithmic else values
+        return np.exp(np.minimum(values, _LARGEST)) if logarithmic else values
 
     def sample(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
         """`size` independent draws."""

@@ -24,15 +24,23 @@ _LAST_REPORTS_SECONDS = 15.0
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Within: SIGTERM raises KeyboardInterrupt, as SIGINT does, so that what was started is tidied up."""
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    """Within: SIGTERM and SIGINT raise KeyboardInterrupt here, so that what was started is tidied up.
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    Here, and not in the greenlet or the hub that happens to run, which would print a traceback first.
+    """
+    here = gevent.getcurrent()
+
+    def interrupt(*_: object) -> None:
+        if gevent.getcurrent() is here:
+            raise KeyboardInterrupt
+        gevent.kill(here, KeyboardInterrupt())
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class EarlySignals:

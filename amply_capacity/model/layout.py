@@ -86,31 +86,33 @@ class Layout:
         """A set of integers, each `width` bytes wide (2, 4 or 8), up to set-max-intset-entries."""
         return self._size(self.object_bytes) + self._size(8 + members * width)
 
-    def set(self, members: int, member_length: int) -> float:
-        """A set of strings that grew member by member and lost none."""
+    def set(self, members: int, member_length: int, *, is_settled: bool = False) -> float:
+        """A set of strings that grew one by one and lost none; `is_settled`: no bucket is to be moved."""
         if members <= self.set_listpack_entries and member_length <= self.set_listpack_bytes:
             return self._listpack(members * _entry(member_length))
-        return self._dict(members) + members * (self._size(self.entry_bytes) + self.text(member_length))
+        each = self._size(self.entry_bytes) + self.text(member_length)
+        return self._dict(members, is_settled) + members * each
 
-    def hash(self, fields: int, field_length: int, value_length: int) -> float:
-        """A hash that grew field by field."""
+    def hash(self, fields: int, field_length: int, value_length: int, *, is_settled: bool = False) -> float:
+        """A hash that grew field by field; `is_settled` as for a set."""
         was_listpack = max(field_length, value_length) <= self.hash_listpack_bytes
         if was_listpack and fields <= self.hash_listpack_entries:
             return self._listpack(fields * (_entry(field_length) + _entry(value_length)))
         each = self._size(self.entry_bytes) + self.text(field_length) + self.text(value_length)
         # A listpack that has become too long is moved into a table that is large enough from the start.
         sized_for = self.hash_listpack_entries + 1 if was_listpack else 0
-        return self._dict(fields, sized_for) + fields * each
+        return self._dict(fields, is_settled, sized_for) + fields * each
 
-    def zset(self, members: int, member_length: int, score_length: int = 9) -> float:
-        """A sorted set; `score_length` are the bytes that an entry of its listpack takes for the score."""
+    def zset(self, members: int, member_length: int, score_length: int = 9, *,
+             is_settled: bool = False) -> float:
+        """A sorted set; `score_length` is what its listpack's entry takes for a score; else as a set."""
         if members <= self.zset_listpack_entries and member_length <= self.zset_listpack_bytes:
             return self._listpack(members * (_entry(member_length) + score_length + 1))
         levels = range(1, _SKIPLIST_LEVELS + 1)
         node = sum(_LEVEL_SHARE ** (level - 1) * (1 - _LEVEL_SHARE) * self._size(24 + 16 * level)
                    for level in levels)
         fixed = self._size(16) + self._size(32) + self._size(24 + 16 * _SKIPLIST_LEVELS)
-        return self._dict(members) + fixed + members * (
+        return self._dict(members, is_settled) + fixed + members * (
             self._size(self.entry_bytes) + node + self.text(member_length))
 
     def list(self, elements: int, element_length: int) -> int:
@@ -126,11 +128,11 @@ class Layout:
     def _listpack(self, content: int) -> int:
         return self._size(self.object_bytes) + self._size(_LISTPACK_FRAME + content)
 
-    def _dict(self, entries: int, sized_for: int = 0) -> float:
+    def _dict(self, entries: int, is_settled: bool, sized_for: int = 0) -> float:
         """The object, its dictionary and the bucket arrays, both of them while entries are being moved."""
         table = max(table_bytes(entries), table_bytes(sized_for))
-        has_grown = table > table_bytes(sized_for)
-        lingering = lingering_share(entries) * table / 2 if has_grown else 0.0
+        is_moving = table > table_bytes(sized_for) and not is_settled
+        lingering = lingering_share(entries) * table / 2 if is_moving else 0.0
         return self._size(self.object_bytes) + self._size(self.dict_bytes) + self._size(table) + lingering
 
 
@@ -176,7 +178,7 @@ class Valkey81(Valkey80):
         wanted = math.ceil(entries / (self._BUCKET_ENTRIES * self._MOST_FILLED))
         return self._BUCKET_BYTES << (wanted - 1).bit_length()
 
-    def set(self, members: int, member_length: int) -> float:
+    def set(self, members: int, member_length: int, *, is_settled: bool = False) -> float:
         if members <= self.set_listpack_entries and member_length <= self.set_listpack_bytes:
             return self._listpack(members * _entry(member_length))
         return (self._size(self.object_bytes) + self._size(self.dict_bytes) + self._buckets(members)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from amply_capacity.files import RUNS_DIR
@@ -32,9 +31,10 @@ def cut_off_run(tmp_path: Path) -> Path:
     directory = tmp_path / "cut-off"
     started_at = datetime.now(UTC).isoformat()
     writer = RunWriter(directory, {"run": "cut-off", "scenario": "mixed", "started_at": started_at})
-    writer.append("requests", pd.DataFrame({
-        "second": [100, 101], "use_case": "cache", "operation": "cached_read", "command": "",
-        "outcome": "hit", "clock": "service", "bucket_us": [10, 12], "count": [3, 4]}))
+    writer.append("requests", [
+        {"second": second, "use_case": "cache", "operation": "cached_read", "command": "", "outcome": "hit",
+         "clock": "service", "bucket_us": bucket_us, "count": count}
+        for second, bucket_us, count in ((100, 10, 3), (101, 12, 4))])
     return directory
 
 

@@ -224,7 +224,7 @@ def test_a_knee_search_changes_the_rate_and_says_what_it_found_so_far(tmp_path: 
         "-r",
         "20",
         "-t",
-        "16s",
+        "24s",
         "--population",
         "60",
         "--prefill",
