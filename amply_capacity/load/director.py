@@ -23,6 +23,7 @@ from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.files import RUNS_DIR
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
+from amply_capacity.load.ending import terminable
 from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.options import Options
 from amply_capacity.load.prefill import fill
@@ -77,13 +78,14 @@ class Director:
         )
         self._choose_run_dir()
         try:
-            self._take_target(working_set)
-            clients = getattr(self.environment.parsed_options, "num_users", None) or 1
-            campaign = Campaign(options, self._target, shape, topology=self._topology, clients=clients,
-                                peak_to_mean=working_set.peak_to_mean)
-            with explained(self._target.endpoint):
-                filled = self._prefill(campaign, working_set)
-                self._open_run(campaign, filled)
+            with terminable():
+                self._take_target(working_set)
+                clients = getattr(self.environment.parsed_options, "num_users", None) or 1
+                campaign = Campaign(options, self._target, shape, topology=self._topology, clients=clients,
+                                    peak_to_mean=working_set.peak_to_mean)
+                with explained(self._target.endpoint):
+                    filled = self._prefill(campaign, working_set)
+                    self._open_run(campaign, filled)
         except BaseException:
             self.close("it was ended before the load began")
             raise

@@ -24,23 +24,29 @@ _LAST_REPORTS_SECONDS = 15.0
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Within: SIGTERM and SIGINT raise KeyboardInterrupt here, so that what was started is tidied up.
+    """Within: SIGTERM and SIGINT raise KeyboardInterrupt, so that what was started is tidied up.
 
-    Here, and not in the greenlet or the hub that happens to run, which would print a traceback first.
+    In this greenlet, where it waits next: the one that happens to run would print a traceback first, and what
+    is raised between two instructions is swallowed in a finaliser, or leaves a lock held. At the end of the
+    block at the latest.
     """
-    here = gevent.getcurrent()
+    here, hub = gevent.getcurrent(), gevent.get_hub()
+    interrupts: list[Any] = []
 
     def interrupt(*_: object) -> None:
-        if gevent.getcurrent() is here:
-            raise KeyboardInterrupt
-        gevent.kill(here, KeyboardInterrupt())
+        if not interrupts:
+            interrupts.append(hub.loop.run_callback(here.throw, KeyboardInterrupt()))
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+        if interrupts:
+            raise KeyboardInterrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for callback in interrupts:
+            callback.stop()
 
 
 class EarlySignals:
@@ -81,7 +87,7 @@ def quit_on_interrupt(environment: Environment, early: EarlySignals | None = Non
     """
     if not environment.parsed_options.headless and not environment.parsed_options.worker:
         return  # the web page ends when the main greenlet is interrupted
-    interrupts = []
+    interrupts: list[Any] = []
 
     def interrupt() -> None:
         interrupts.append(signal.SIGINT)

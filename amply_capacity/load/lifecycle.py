@@ -30,7 +30,6 @@ from amply_capacity.load.ending import (
     gather_last_reports,
     only_once,
     quit_on_interrupt,
-    terminable,
     write_csv_once_more,
 )
 from amply_capacity.load.options import Options, add_options, read_options
@@ -88,8 +87,7 @@ def _start_owner(
                        do=f"give -u with --arrivals {options.arrivals}")
     _apply_mix(environment, options)
     director = Director(name, environment, options, working_set_of(options.demand))
-    with terminable():
-        campaign = director.prepare()
+    campaign = director.prepare()
     set_campaign(environment, campaign)
     master = environment.runner if isinstance(environment.runner, locust.runners.MasterRunner) else None
     crew = Crew(int(parsed.expect_workers or 1) if master else 1, director.note_worker)
