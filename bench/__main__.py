@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import clocks, knee, load, startup
+from bench import accuracy, clocks, knee, load, simulator, startup
 
 
 def main(arguments: list[str]) -> int:
@@ -14,6 +14,8 @@ def main(arguments: list[str]) -> int:
         "load": load.table,
         "clocks": clocks.table,
         "knee": knee.table,
+        "simulator": simulator.table,
+        "accuracy": accuracy.table,
     }
     unknown = [name for name in arguments if name not in tables]
     if unknown:

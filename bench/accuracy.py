@@ -1,0 +1,117 @@
+"""Predicted, then measured: every model of memory against real servers, on seeds and sizes it has not seen.
+
+All predictions are written into the ledger before the first server is started. Those that leave most of a
+core free are measured beside each other, the rest one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+
+from amply_capacity.files import LEDGER_DIR
+from amply_capacity.model.ledger import Ledger
+from amply_capacity.progress import progress
+from bench import churn, hits
+from bench.claim import Claim, Experiment
+
+__all__ = ["table"]
+
+_PARTS: tuple[Callable[[], list[Experiment]], ...] = (hits.experiments, churn.experiments)
+_BESIDE_EACH_OTHER = 6
+_FILE = "bench.jsonl"
+
+
+def table() -> str:
+    """A row a claim: predicted, measured, error, and whether the interval held the truth."""
+    with progress("predicting", len(_PARTS)) as advance:
+        experiments = [experiment for part in _PARTS for experiment in _made(part, advance)]
+    ledger = Ledger(LEDGER_DIR / _FILE)
+    names = [[ledger.predict(claim.quantity, claim.case, claim.unit, claim.predicted, experiment.inputs)
+              for claim in experiment.claims] for experiment in experiments]
+    measured = _measured(experiments)
+    for ids, values in zip(names, measured, strict=True):
+        for name, value in zip(ids, values, strict=True):
+            ledger.measure(name, value)
+    rows = [(claim, value) for experiment, values in zip(experiments, measured, strict=True)
+            for claim, value in zip(experiment.claims, values, strict=True)]
+    return "\n".join([*_lines(rows), "", *_summary(rows)])
+
+
+def _made(part: Callable[[], list[Experiment]], advance: Callable[[], object]) -> list[Experiment]:
+    made = part()
+    advance()
+    return made
+
+
+def _measured(experiments: Sequence[Experiment]) -> list[Sequence[float]]:
+    """What each measured, in their order."""
+    together = [one for one in experiments if one.runs_beside_others]
+    with progress("measuring", len(experiments)) as advance:
+
+        def measured(experiment: Experiment) -> Sequence[float]:
+            values = _in_process(experiment) if experiment.runs_beside_others else experiment.measure()
+            advance()
+            return values
+
+        with ThreadPoolExecutor(_BESIDE_EACH_OTHER) as pool:
+            beside = dict(zip(map(id, together), pool.map(measured, together), strict=True))
+        return [beside[id(one)] if id(one) in beside else measured(one) for one in experiments]
+
+
+def _in_process(experiment: Experiment) -> Sequence[float]:
+    """Measured by a process of its own, which has a Python of its own."""
+    context = get_context("fork")  # the experiment holds functions, which are not sent
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(experiment.measure()))
+    process.start()
+    sender.close()
+    try:
+        values: Sequence[float] = receiver.recv()
+    except EOFError:
+        raise RuntimeError(f"{experiment.claims[0].case}: it could not be measured") from None
+    finally:
+        process.join()
+    return values
+
+
+def _lines(rows: Sequence[tuple[Claim, float]]) -> list[str]:
+    lines = [f"{'':<34} {'':<44} {'predicted':>15} {'measured':>15} {'error':>9} {'allowed':>9}  inside"]
+    for claim, value in rows:
+        lines.append(f"{claim.quantity:<34} {claim.case:<44} {_figure(claim, claim.predicted.mid):>15} "
+                     f"{_figure(claim, value):>15} {claim.error(value):>+7.2f} {_unit(claim)} "
+                     f"{_allowed(claim):>9}  {'yes' if _is_inside(claim, value) else 'no'}")
+    return lines
+
+
+def _summary(rows: Sequence[tuple[Claim, float]]) -> list[str]:
+    """By quantity: the mean and the largest error, and whether each is as small as it has to be."""
+    groups: dict[str, list[tuple[Claim, float]]] = {}
+    for claim, value in rows:
+        groups.setdefault(claim.quantity, []).append((claim, value))
+    lines = [f"{'':<34} {'mean |error|':>13} {'largest':>9} {'allowed':>9}  intervals that held"]
+    for quantity, group in groups.items():
+        errors = [abs(claim.error(value)) for claim, value in group]
+        inside = sum(_is_inside(claim, value) for claim, value in group)
+        lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} {max(errors):>9.2f} "
+                     f"{_allowed(group[0][0]):>9}  {inside} of {len(group)}")
+    return lines
+
+
+def _is_inside(claim: Claim, value: float) -> bool:
+    return claim.predicted.low <= value <= claim.predicted.high
+
+
+def _figure(claim: Claim, value: float) -> str:
+    return f"{100.0 * value:.2f} %" if claim.unit == "points" else f"{value:,.0f} {claim.unit}"
+
+
+def _unit(claim: Claim) -> str:
+    return "p" if claim.unit == "points" else "%"
+
+
+def _allowed(claim: Claim) -> str:
+    if claim.allowed is None:
+        return ""
+    return f"{claim.allowed:g} p" if claim.unit == "points" else f"{100.0 * claim.allowed:g} %"
