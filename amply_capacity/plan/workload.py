@@ -32,6 +32,8 @@ class Workload:
     sessions: Floats
     index_members_per_user: Floats
     """Session ids in one user's index, those of expired sessions included; shape (worlds,)."""
+    organisations: Floats
+    api_keys: Floats
     counters: Floats
     """Rate-limit counters alive at once: no more than there are API keys, nor than checks in 60 s."""
     cached: Floats
@@ -71,6 +73,8 @@ def workload(demand: Demand, worlds: Worlds) -> Workload:
         users=users,
         sessions=users * live[:, None],
         index_members_per_user=live + stale,
+        organisations=organisations,
+        api_keys=organisations * keys_each[:, None],
         counters=np.minimum(organisations * keys_each[:, None], at_peak("check", COUNTER_TTL_S)),
         cached=np.minimum(organisations, at_peak("cached_read", CACHED_TTL_S)),
         results=at_peak("store_result", RESULT_TTL_S),
