@@ -21,10 +21,12 @@ def hit_rate(
     run: Annotated[str, typer.Argument(help="A run's directory or name: recorded, or imported.")],
     maxmemory: Annotated[str, typer.Option(
         help="Memories, comma-separated, e.g. 8mb,16mb,20971520; or node types, e.g. cache.t3.micro.")],
-    samples: Annotated[int | None, typer.Option(help="maxmemory-samples; the run's own without, else 5.")] = None,
+    samples: Annotated[int | None, typer.Option(
+        help="maxmemory-samples; the run's own without, else 5.")] = None,
     policy: Annotated[str | None, typer.Option(
         help="maxmemory-policy; the run's own without, else volatile-lru.")] = None,
-    connections: Annotated[int | None, typer.Option(help="Client connections, which take memory too.")] = None,
+    connections: Annotated[int | None, typer.Option(
+        help="Client connections, which take memory too.")] = None,
     allocator: Annotated[str, typer.Option(
         help="auto: the run's own, else bundled; bundled: jemalloc as Redis brings it; debian.")] = "auto",
     scale: Annotated[float, typer.Option(help="Times the users of the run.")] = 1.0,
@@ -46,8 +48,8 @@ def hit_rate(
     print_answer(json_, found.as_json(), _text(found.as_json()))
 
 
-def _question(maxmemory: str, samples: int | None, policy: str | None, connections: int | None, allocator: str,
-              scale: float) -> Question:
+def _question(maxmemory: str, samples: int | None, policy: str | None, connections: int | None,
+              allocator: str, scale: float) -> Question:
     """Raises BadInput with all faults at once."""
     from amply_capacity.model.allocator import ALLOCATORS
     from amply_capacity.model.evictor import POLICIES

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import node_type
-from amply_capacity.report.hit_rate_figure import hit_rate_of
 from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
 from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.report.money import usd
@@ -18,7 +17,6 @@ from amply_capacity.report.run_figures import latency, server_cpu, throughput
 __all__ = [
     "cost_by_month",
     "headroom",
-    "hit_rate_of",
     "knee_of_run",
     "latency",
     "latency_against_load",

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from amply_capacity.disk import on_disk, replacing
-from amply_capacity.errors import AmplyError, BadInput
+from amply_capacity.errors import AmplyError, BadInput, BadRun
 from amply_capacity.files import DATA_DIR, NOTEBOOKS_DIR
 from amply_capacity.model.digest import digest
 from amply_capacity.report.document import conclusion, plan_of
+from amply_capacity.report.hit_rate_figure import hit_rate_of
+from amply_capacity.report.look import Picture
 from amply_capacity.run.reader import Run, newest_or_example, read_run
 
 __all__ = ["RUN_VARIABLE", "Session", "Text", "execute", "notebooks", "open_lab", "open_session"]
@@ -48,6 +50,16 @@ class Session:
             f"**{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on "
             f"{evidence.server}; the run is {self.run.verdict}.{hit}**\n\n"
             f"Run `{self.run.name}`, seed {manifest['seed']}.{self._banner()}")
+
+    def hit_rates(self, month: int = 0) -> Picture | Text:
+        """The peak hour's hit rate and evictions at every node type's memory, so many months from today.
+
+        A sentence, where the run does not show every class of keys.
+        """
+        try:
+            return hit_rate_of(self.run, self.demand, month)
+        except BadRun as error:
+            return Text(f"> **Not drawn:** {error}")
 
     def _banner(self) -> str:
         warnings = [warning for one in self.plan["evidence"] for warning in one["warnings"]]
