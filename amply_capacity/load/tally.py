@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from hashlib import blake2b
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Label, RawBatch
 from amply_capacity.run.histogram import bucket_number, upper_us
+from amply_capacity.run.key import key_class, key_hashes
 from amply_capacity.run.schema import FAILED_OUTCOMES
 from amply_capacity.run.writer import arrow_schema
 
@@ -37,9 +36,9 @@ def access_rows(batch: RawBatch) -> pa.Table:
         return schema.empty_table()
     times_s, ops, keys, values_bytes, ttls_s, below = zip(*batch.accesses, strict=True)
     raw = [key.encode() for key in keys]
-    hashes = [crc32(one) << 32 | int.from_bytes(blake2b(one, digest_size=4).digest(), "big") for one in raw]
     columns = {
-        "time_s": times_s, "op": ops, "key_hash": hashes, "key_class": [_key_class(key) for key in keys],
+        "time_s": times_s, "op": ops, "key_hash": key_hashes(raw),
+        "key_class": [key_class(one) for one in raw],
         "key_bytes": [len(one) for one in raw], "value_bytes": values_bytes, "ttl_s": ttls_s,
         "sampling_rate": np.array(below) / 2**32,
     }
@@ -111,7 +110,3 @@ def _histogram(second: int, samples: bytes, labels: list[Label]) -> pa.Table:
            for name, values in zip(names, zip(*by_kind, strict=True), strict=True)}}
     schema = arrow_schema("requests")
     return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def _key_class(key: str) -> str:
-    return "celery-task-meta" if key.startswith("celery-task-meta-") else key.split(":", 1)[0]

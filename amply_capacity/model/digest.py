@@ -16,6 +16,7 @@ __all__ = ["digest", "hit_rate"]
 
 def digest(run: Run) -> Evidence:
     """The evidence of one run. Raises BadRun when it has no measured phase of a few seconds."""
+    run.need_load()
     manifest = run.manifest
     server = manifest["server"]
     evictions = run.in_sound_samples(run.server)["Evictions"].dropna()

@@ -82,10 +82,11 @@ def workload_of(run: Run, layout: Layout, *, most_accesses: int = _MOST_ACCESSES
     rate = source.recorded_rate * source.used_share
     before = standing_before(run, accesses, names, rate) if not imported else None
     if imported != "trace":
-        accesses, filled = _with_fills(accesses, names)
+        accesses, filled = _with_fills(accesses, names, shows_misses=not imported)
         if filled.any():
             which = ", ".join(f"{names[number]}:*" for number in np.flatnonzero(filled))
-            assumptions.append(f"a read of {which} that misses is filled, as most were")
+            assumptions.append(f"a read of {which} that misses is filled, as most were" + (
+                ", of unknown size with the usual one" if imported else ""))
     if not imported:
         accesses = _with_looks(accesses, names)
     accesses, said = _with_ttls(accesses, names)
@@ -106,11 +107,13 @@ def workload_of(run: Run, layout: Layout, *, most_accesses: int = _MOST_ACCESSES
                     measured_from=0 if before is None else len(before.times))
 
 
-def _with_fills(accesses: Accesses, class_names: tuple[str, ...]) -> tuple[Accesses, _Array]:
+def _with_fills(accesses: Accesses, class_names: tuple[str, ...], *,
+                shows_misses: bool) -> tuple[Accesses, _Array]:
     """Turn a miss and the write that fills it into one read that says what would fill it.
 
     A class of keys is filled on a miss where most of its missed reads are directly followed by a write of the
-    same key, and most of its writes follow such a read.
+    same key (unless they do not show: of MONITOR a read without a size may have been any), and most of its
+    writes follow such a read.
     Its other reads are given the size of the same key's neighbouring access, else the class' median. Which
     classes those are comes second, a truth value a class.
     """
@@ -125,7 +128,7 @@ def _with_fills(accesses: Accesses, class_names: tuple[str, ...]) -> tuple[Acces
     sets = np.bincount(accesses.classes[accesses.ops == SET], minlength=class_count)
     missed = np.bincount(accesses.classes[(accesses.ops == GET) & (accesses.values == UNKNOWN)],
                          minlength=class_count)
-    is_filled = (fills > 0) & (2 * fills >= sets) & (2 * fills >= missed) & ~np.array(
+    is_filled = (fills > 0) & (2 * fills >= sets) & ((2 * fills >= missed) | (not shows_misses)) & ~np.array(
         [name == _READ_BEFORE_WRITTEN for name in class_names])
     pairs = is_filled[accesses.classes[writes]]
     reads, writes = reads[pairs], writes[pairs]

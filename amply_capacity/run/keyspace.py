@@ -80,7 +80,8 @@ def read_keyspace(path: Path) -> list[Shape]:
 
 def write_keyspace(path: Path, shapes: Iterable[Shape]) -> None:
     """Write the file in one step. Raises DiskFull."""
-    with on_disk(path.parent), replacing(path) as partial, open(partial, "w", newline="") as file:
+    with on_disk(path.parent), replacing(path) as partial, open(
+            partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows([_text(value) for value in astuple(shape)] for shape in shapes)

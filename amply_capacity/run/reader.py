@@ -43,6 +43,18 @@ class Run:
     def verdict(self) -> str:
         return str(self.manifest["verdict"])
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether it holds key accesses alone."""
+        return bool(self.manifest.get("imported"))
+
+    def need_load(self) -> None:
+        """Raise BadRun for a run that holds key accesses alone."""
+        if self.is_imported:
+            raise BadRun(f"run {self.name} holds key accesses alone, and no load that was measured",
+                         got=f"an import of {self.manifest['imported'].get('file')}",
+                         do="use it with `amply-capacity predict hit-rate`; for the rest record a run")
+
     @cached_property
     def requests(self) -> pd.DataFrame:
         return self._table("requests")
@@ -66,6 +78,7 @@ class Run:
     @cached_property
     def measured_seconds(self) -> tuple[int, int]:
         """First and last whole Unix second of the measured phase, both inclusive."""
+        self.need_load()
         phase = phase_seconds(self.events, self.requests)
         if phase is None:
             raise BadRun(f"run {self.name} has no measured phase", got="it ended before the load began",
@@ -180,9 +193,8 @@ def all_runs() -> list[Run]:
 
 
 def newest_or_example() -> Run:
-    """The newest run recorded here, else the example that ships with the toolkit."""
-    runs = all_runs()
-    return runs[0] if runs else read_run(EXAMPLE_RUN)
+    """The newest run recorded here, imports left out, else the example that ships with the toolkit."""
+    return next((run for run in all_runs() if not run.is_imported), None) or read_run(EXAMPLE_RUN)
 
 
 def _locate(directory: Path | str) -> Path:

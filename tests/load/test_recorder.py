@@ -147,7 +147,7 @@ def test_a_new_second_counts_its_accesses_anew() -> None:
         ("user_sessions:usr_1", "user_sessions"),
         ("rate:api:key_1", "rate"),
         ("celery-task-meta-0f-1", "celery-task-meta"),
-        ("plain", "plain"),
+        ("plain", ""),
     ],
 )
 def test_an_access_says_its_key_by_hash_and_class_only(key: str, kind: str) -> None:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amply_capacity.interval import Interval
+from amply_capacity.model.allocator import DEBIAN
 from amply_capacity.model.emulator import (
     DEL,
     EXPIRE,
@@ -27,8 +29,14 @@ from amply_capacity.model.emulator import (
     Emulator,
     scattered,
 )
+from amply_capacity.model.layout import Layout
+from amply_capacity.model.memory import Server, fixed_items
+from amply_capacity.model.workload import workload_of
+from amply_capacity.run.imported import ImportedRun
+from amply_capacity.run.reader import Run, read_run
+from amply_capacity.run.trace_file import read_trace
 from bench.replay import replay
-from bench.trace import Shape, Trace, trace_of
+from bench.trace import Shape, Trace, trace_of, write_csv
 
 A_SECOND = 100
 Row = tuple[float, int, int, int, int, float | None]
@@ -203,34 +211,40 @@ def traffic() -> Trace:
     return trace_of(Shape(seed=77, seconds=8.0, per_second=2200.0, objects=9000, users=800, counters=500))
 
 
+@pytest.fixture(scope="module")
+def imported(traffic: Trace, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The traffic as a run, read from the trace's file."""
+    folder = tmp_path_factory.mktemp("trace")
+    write_csv(traffic, folder / "trace.csv")
+    with ImportedRun("trace", folder / "trace.csv", folder / "run") as run:
+        for columns, _ in read_trace(folder / "trace.csv"):
+            run.append({**columns, **run.hashed(columns["key"])})
+    return read_run(folder / "run")
+
+
+def emulated_counts(imported: Run, memory: int, policy: str) -> dict[str, int]:
+    layout = Layout(DEBIAN)
+    fixed = fixed_items(layout, Server(busy_connections=1, tracked_commands=Interval.exact(9.0)))
+    workload = workload_of(imported, layout)
+    emulator = Emulator(workload.key_count, policy=policy, limit_bytes=memory, samples=5,
+                        fixed_bytes=round(sum(item.bytes.mid for item in fixed)),
+                        ttl_entry_bytes=layout.key(8, True) - layout.key(8, False))
+    return emulator.played(workload.commands)
+
+
 @pytest.mark.xdist_group("emulated")
-def test_a_real_server_does_the_same_under_every_policy(traffic: Trace, plain_redis: Callable[...,
-                                                                                              int]) -> None:
+def test_a_real_server_does_the_same_under_every_policy(traffic: Trace, imported: Run,
+                                                        plain_redis: Callable[..., int]) -> None:
     """Hit rates within 1.5 points, evictions within 6 %, on a few MB for a few seconds."""
     memory = 2_600_000
     ports = {policy: plain_redis("--maxmemory", str(memory), "--maxmemory-policy", policy)
              for policy in POLICIES}
     with ThreadPoolExecutor(len(POLICIES)) as pool:
-        real = dict(zip(POLICIES, pool.map(lambda policy: replay(traffic, ports[policy]), POLICIES),
-                        strict=True))
-    for policy in POLICIES:
-        emulated, hit_rate = emulated_outcome(traffic, memory, policy)
-        assert abs(hit_rate - real[policy].hit_rate) < 0.015, (policy, hit_rate, real[policy])
-        assert emulated["evictions"] == pytest.approx(real[policy].evictions, rel=0.06, abs=20), policy
-        assert emulated["refused"] == pytest.approx(real[policy].refused, rel=0.06, abs=60), policy
-
-
-def emulated_outcome(traffic: Trace, memory: int, policy: str) -> tuple[dict[str, int], float]:
-    from amply_capacity.interval import Interval
-    from amply_capacity.model.allocator import DEBIAN
-    from amply_capacity.model.layout import Layout
-    from amply_capacity.model.memory import Server, fixed_items
-
-    layout = Layout(DEBIAN)
-    fixed = fixed_items(layout, Server(busy_connections=1, tracked_commands=Interval.exact(9.0)))
-    commands, key_count = commands_of_trace(traffic, layout)
-    emulator = Emulator(key_count, policy=policy, limit_bytes=memory, samples=5,
-                        fixed_bytes=round(sum(item.bytes.mid for item in fixed)),
-                        ttl_entry_bytes=layout.key(8, True) - layout.key(8, False))
-    counts = emulator.played(commands)
-    return counts, counts["hits"] / counts["reads"]
+        outcomes = pool.map(lambda policy: replay(traffic, ports[policy]), POLICIES)
+        real = dict(zip(POLICIES, outcomes, strict=True))
+    for policy, outcome in real.items():
+        emulated = emulated_counts(imported, memory, policy)
+        hit_rate = emulated["hits"] / emulated["reads"]
+        assert abs(hit_rate - outcome.hit_rate) < 0.015, (policy, emulated, outcome)
+        assert emulated["evictions"] == pytest.approx(outcome.evictions, rel=0.06, abs=20), policy
+        assert emulated["refused"] == pytest.approx(outcome.refused, rel=0.06, abs=60), policy
