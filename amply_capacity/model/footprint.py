@@ -11,8 +11,8 @@ from typing import Any
 
 from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
+from amply_capacity.model.dictionary import table_bytes
 from amply_capacity.model.evidence import Footprint
-from amply_capacity.model.layout import table_bytes
 from amply_capacity.run.reader import Run
 
 __all__ = ["footprint"]

@@ -19,26 +19,23 @@ from amply_capacity.model.eviction import Setting, emulated
 from amply_capacity.model.layout import Layout
 from amply_capacity.model.memory import Server
 from amply_capacity.model.shapes import RunShapes
-from amply_capacity.model.synthesis import KeyClass, synthesise
+from amply_capacity.model.synthesis import synthesise
 from amply_capacity.model.workload import Workload as Played
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.key_classes import key_classes
 from amply_capacity.plan.memory import Course, Holder, Median, course
-from amply_capacity.plan.workload import CACHED_TTL_S, COUNTER_TTL_S, RESULT_TTL_S
 from amply_capacity.plan.worlds import Worlds
-from amply_capacity.traffic.population import PopulationShape
 
 __all__ = ["HitRateCurve", "Point", "hit_rate_curve"]
 
 _WORLDS = 2000
 _QUANTILES = (0.05, 0.95)
-_SESSION_TTL_S = 7 * 86_400.0
 _WARM_UP_S, _MEASURED_S = 900.0, 1800.0
 _MOST_USES = 800_000
 _SIZES = 9
 _LEAST_SHARE = 0.55
 """Of the memory needed: with less, even the keys that cannot be evicted hardly fit."""
 _TABLE = "hash table of the keys"
-_POPULATION = PopulationShape(1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +106,12 @@ def _setting(found: Course, layout: Layout, world: int, month: int, policy: str,
 
 
 def _traffic(found: Course, shapes: RunShapes, layout: Layout, world: int, month: int, seed: int) -> Played:
-    load = found.load
-    rate = {name: float(load.operations_per_second(name, peak=True)[world, month])
-            for name in load.per_user_per_second}
-
     def bytes_of(name: str) -> int:
         entry = layout.key(8, True) - layout.key(8, False)  # of the TTL: the emulator adds it
         return max(round(shapes.classes[name].bytes_each(layout).mid) - entry, 1)
 
-    looks = rate["validate"] + rate["touch"]
-    classes = [
-        KeyClass("sessions", "session", round(load.sessions[world, month]), looks + rate["touch"],
-                 bytes_of("sessions"), _SESSION_TTL_S, _POPULATION.user_zipf,
-                 rewritten_share=rate["touch"] / max(looks + rate["touch"], 1e-9)),
-        KeyClass("counters", "counter", max(round(load.api_keys[world, month]), 1), rate["check"],
-                 bytes_of("counters"), COUNTER_TTL_S, _POPULATION.api_key_zipf),
-        KeyClass("cached", "cached", max(round(load.organisations[world, month]), 1), rate["cached_read"],
-                 bytes_of("cached"), CACHED_TTL_S, _POPULATION.organisation_zipf),
-        KeyClass("results", "written", 0, rate["store_result"], bytes_of("results"), RESULT_TTL_S),
-    ]
+    load = found.load
+    classes = key_classes(load, world, month, bytes_of)
     uses = sum(each.uses_per_second for each in classes) * (_WARM_UP_S + _MEASURED_S)
     share = min(1.0, _MOST_USES / max(uses + load.sessions[world, month], 1.0))
     return synthesise(classes, seconds=_MEASURED_S, warm_up_seconds=_WARM_UP_S, share=share, seed=seed)
