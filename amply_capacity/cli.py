@@ -11,6 +11,10 @@ import typer
 
 from amply_capacity.commands.answer import Json
 from amply_capacity.commands.answer import print_answer as _print
+from amply_capacity.commands.imports import import_app
+from amply_capacity.commands.ledger import ledger
+from amply_capacity.commands.predict import predict_app
+from amply_capacity.commands.profile import profile
 from amply_capacity.commands.target import target_app
 from amply_capacity.errors import AmplyError
 
@@ -27,6 +31,10 @@ app.add_typer(cluster_app, name="cluster")
 app.add_typer(target_app, name="target")
 app.add_typer(runs_app, name="runs")
 app.add_typer(prices_app, name="prices")
+app.add_typer(predict_app, name="predict")
+app.add_typer(import_app, name="import")
+app.command("profile")(profile)
+app.command("ledger")(ledger)
 
 RunName = Annotated[str, typer.Argument(help="A run's directory or name.")]
 Runs = Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")]
@@ -119,9 +127,14 @@ def runs_show(run: RunName, json_: Json = False) -> None:
     from amply_capacity.model.digest import digest
     from amply_capacity.model.latency import operation_table
     from amply_capacity.report.text import evidence_text
+    from amply_capacity.run.imports import imported_text
     from amply_capacity.run.reader import read_run
 
     recorded = read_run(run)
+    if recorded.is_imported:
+        _print(json_, {"run": recorded.manifest, "operations": []},
+               imported_text(recorded.name, recorded.manifest["imported"]))
+        return
     evidence = digest(recorded)
     table = operation_table(recorded)
     _print(json_, {"run": recorded.manifest, "operations": json.loads(table.to_json(orient="records"))},

@@ -144,11 +144,15 @@ async def _execute_one(path: Path, target: Path, environment: Mapping[str, str])
 
 
 def open_lab(run: str | None) -> int:
-    """JupyterLab on the notebooks, with a run chosen; its exit code. Raises BadRun for a run that is none."""
+    """JupyterLab on the notebooks, with a run chosen; its exit code. Raises BadRun for no recording."""
     if not notebooks():
         raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR),
                        do="run this from a checkout of amply-capacity")
-    environment = os.environ | ({RUN_VARIABLE: str(read_run(run).directory.resolve())} if run else {})
+    environment = dict(os.environ)
+    if run:
+        chosen = read_run(run)
+        chosen.need_load()
+        environment[RUN_VARIABLE] = str(chosen.directory.resolve())
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # JupyterLab asks root for it; it listens on loopback, with a token

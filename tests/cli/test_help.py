@@ -35,7 +35,8 @@ def commands() -> list[tuple[str, ...]]:
 def test_all_verbs_of_the_first_release_are_there() -> None:
     assert {" ".join(words) for words in commands()} >= {
         "cluster up", "cluster down", "cluster status", "target check", "target mark", "target unmark",
-        "runs list", "runs show", "runs recover", "plan", "cost", "prices show", "report", "demo", "meeting"}
+        "runs list", "runs show", "runs recover", "plan", "cost", "prices show", "report", "demo", "meeting",
+        "predict memory"}
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -45,7 +46,7 @@ def test_the_help_of_a_command_shows_how_it_is_called(amply: Callable, words: tu
     assert f"Example: amply-capacity {' '.join(words)}" in " ".join(answer.out.split())
 
 
-@pytest.mark.parametrize("group", ["cluster", "target", "runs", "prices"])
+@pytest.mark.parametrize("group", ["cluster", "target", "runs", "prices", "predict"])
 def test_the_help_of_a_group_lists_its_commands(amply: Callable, group: str) -> None:
     answer = amply(group, "--help")
     assert answer.code == 0
