@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["CLUSTERS_DIR", "DATA_DIR", "EXAMPLE_RUN", "LEDGER_DIR", "NOTEBOOKS_DIR", "REPORTS_DIR", "ROOT", "RUNS_DIR"]
+__all__ = ["CLUSTERS_DIR", "DATA_DIR", "EXAMPLE_RUN", "LEDGER_DIR", "NOTEBOOKS_DIR", "REPORTS_DIR", "ROOT",
+           "RUNS_DIR"]
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_DIR = ROOT / "data"

@@ -95,8 +95,8 @@ def _summary(rows: Sequence[tuple[Claim, float]]) -> list[str]:
     for quantity, group in groups.items():
         errors = [abs(claim.error(value)) for claim, value in group]
         inside = sum(_is_inside(claim, value) for claim, value in group)
-        lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} {max(errors):>9.2f} "
-                     f"{_allowed(group[0][0]):>9}  {inside} of {len(group)}")
+        lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} "
+                     f"{max(errors):>9.2f} {_allowed(group[0][0]):>9}  {inside} of {len(group)}")
     return lines
 
 

@@ -16,10 +16,9 @@ from amply_capacity.model.members import IndexShape
 from amply_capacity.model.memory import Server, fixed_items
 from bench.claim import Claim, Experiment
 from bench.memory import layout_here
-from bench.row import Row, rows_of, table_of
 from bench.server import Wire, bare_server
 
-__all__ = ["experiments", "rows", "table"]
+__all__ = ["experiments"]
 
 _PAIRS, _MOST_PER_SECOND = 50, 20_000.0
 """Faster, and the end would come before the table of the TTLs is made smaller, ten times a second at most."""
@@ -48,14 +47,6 @@ class _Case:
 
 _CASES = (_Case(16.0, None, 480, 301), _Case(16.0, 15_000, 480, 302), _Case(19.0, 6_000, 530, 303),
           _Case(13.0, 400, 440, 304), _Case(22.0, None, 650, 305))
-
-
-def rows() -> list[Row]:
-    return rows_of(experiments())
-
-
-def table() -> str:
-    return table_of(rows())
 
 
 def experiments() -> list[Experiment]:

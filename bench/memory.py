@@ -36,10 +36,9 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import PrefillClass, prefill_plan
 from bench.claim import Claim, Experiment
 from bench.rig import SCENARIOS
-from bench.row import Row, rows_of, table_of
 from bench.server import Wire, bare_server
 
-__all__ = ["experiments", "layout_here", "rows", "table"]
+__all__ = ["classes_of", "experiments", "layout_here", "load"]
 
 _DEMAND = DATA_DIR / "demand.example.toml"
 _SEED = 20_771
@@ -49,14 +48,6 @@ _BATCH = 2_000
 _CLIENT_COMMANDS = 3  # INFO, DBSIZE, MEMORY STATS: what is called beside the keyspace's own
 _TTL_COMMANDS = {"SETEX", "EXPIRE"}
 _ORDER = ("sessions", "user_sessions", "results", "cached", "counters")
-
-
-def rows() -> list[Row]:
-    return rows_of(experiments())
-
-
-def table() -> str:
-    return table_of(rows())
 
 
 def experiments() -> list[Experiment]:
@@ -73,7 +64,7 @@ def layout_here() -> Layout:
 def _fresh() -> Experiment:
     """All five kinds of key, told shape by shape."""
     layout = layout_here()
-    classes = _classes(_FRESH_USERS, _SEED)
+    classes = classes_of(_FRESH_USERS, _SEED)
     shapes, names = _told(classes)
     server = Server(busy_connections=1, tracked_commands=Interval.exact(len(names) + _CLIENT_COMMANDS))
     predicted = bill_of(shapes, layout, server).used
@@ -87,7 +78,7 @@ def _ten_times() -> Experiment:
     with tempfile.TemporaryDirectory() as scratch:
         shapes = shapes_of(read_run(_recorded(Path(scratch) / "run", _CALIBRATED_USERS, _SEED + 1)))
     users = 10 * _CALIBRATED_USERS
-    classes = _classes(users, _SEED + 2)
+    classes = classes_of(users, _SEED + 2)
     commands = len(_told(classes)[1]) + _CLIENT_COMMANDS
     holder = Holder(layout_here(), Server(tracked_commands=Interval.exact(commands)), connections=1)
     predicted = predict_memory(for_users(load_demand(_DEMAND), users), shapes, holder,
@@ -113,7 +104,7 @@ def _recorded(directory: Path, users: int, seed: int) -> Path:
     return directory
 
 
-def _classes(users: int, seed: int) -> list[PrefillClass]:
+def classes_of(users: int, seed: int) -> list[PrefillClass]:
     """What the demand puts into the keyspace for so many users."""
     wanted = working_set(_DEMAND).scaled_to(users)
     population = Population(PopulationShape(
@@ -152,17 +143,22 @@ def _shape(command: Sequence[Any]) -> Shape | None:
             return None
 
 
+def load(port: int, classes: Sequence[PrefillClass]) -> None:
+    """Write all their keys, and wait until no hash table is being moved."""
+    with Wire(port) as wire:
+        for one in classes:
+            commands = one.commands()
+            while batch := list(itertools.islice(commands, _BATCH)):
+                wire.ask(batch)
+    with Wire(port) as fresh:
+        _settle(fresh)
+
+
 def _loaded(classes: Sequence[PrefillClass]) -> float:
-    """used_memory with all their keys, once no hash table is being moved."""
+    """used_memory with all their keys."""
     with bare_server(maxmemory="8gb", maxmemory_policy="volatile-lru") as port:
-        with Wire(port) as wire:
-            for one in classes:
-                commands = one.commands()
-                while batch := list(itertools.islice(commands, _BATCH)):
-                    wire.ask(batch)
-        with Wire(port) as fresh:  # one whose buffers have not grown
-            _settle(fresh)
-            return float(fresh.info()["used_memory"])
+        load(port, classes)
+        return float(_used(port))
 
 
 def _settle(wire: Wire, longest_seconds: float = 20.0) -> None:

@@ -40,8 +40,8 @@ def _experiment(users: int, seed: int) -> Experiment:
              str(Path(scratch) / "keyspace.csv")], check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)["check"]
     predicted = Interval(found["low"], found["predicted"], found["high"])
-    claim = Claim("used_memory from a 2 % profile", f"{sum(one.count for one in classes):,} keys of five kinds",
-                  "B", predicted, 0.02)
+    count = sum(one.count for one in classes)
+    claim = Claim("used_memory from a 2 % profile", f"{count:,} keys of five kinds", "B", predicted, 0.02)
 
     def measured() -> list[float]:
         with standing, Wire(port) as wire:

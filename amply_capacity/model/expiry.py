@@ -51,8 +51,8 @@ class Standing:
 
 def standing_keys(classes: Sequence[KeyClass], *, after_seconds: float | None = None,
                   over_seconds: float = 0.0,
-                  seed: int = 0) -> list[Standing]:
-    """The keys of each class in the last `over_seconds` of so many seconds of traffic, mean.
+                  seed: int = 0, seeds: int = _SEEDS) -> list[Standing]:
+    """The keys of each class in the last `over_seconds` of so many seconds of traffic, mean over `seeds`.
 
     Without `after_seconds`: once their number is steady, so in the last quarter of two rounds of the cycle.
     The uses of sessions are left out, since they change no count; so is memory that ends.
@@ -61,10 +61,10 @@ def standing_keys(classes: Sequence[KeyClass], *, after_seconds: float | None = 
     seconds = after_seconds if after_seconds is not None else _seconds_until_steady(quiet)
     span = over_seconds if after_seconds is not None else seconds / 4.0
     seen: dict[str, list[tuple[int, int]]] = {each.name: [] for each in classes}
-    for number in range(_SEEDS):
-        workload = synthesise(quiet, seconds=seconds, seed=_SEEDS * seed + number)
+    for number in range(seeds):
+        workload = synthesise(quiet, seconds=seconds, seed=seeds * seed + number)
         emulator = Emulator(workload.key_count, policy="noeviction", limit_bytes=None, fixed_bytes=0,
-                            ttl_entry_bytes=0, seed=_SEEDS * seed + number)
+                            ttl_entry_bytes=0, seed=seeds * seed + number)
         times = workload.commands.times
         began = int(times[workload.measured_from]) if len(times) > workload.measured_from else 0
         at = 0
@@ -77,12 +77,12 @@ def standing_keys(classes: Sequence[KeyClass], *, after_seconds: float | None = 
             for name, keys in workload.key_classes.items():
                 alive = int(np.count_nonzero(live[keys]))
                 seen[name].append((alive, int(np.count_nonzero(present[keys])) - alive))
-    return [_standing(name, np.array(counts, dtype=np.float64)) for name, counts in seen.items()]
+    return [_standing(name, np.array(counts, dtype=np.float64), seeds) for name, counts in seen.items()]
 
 
-def _standing(name: str, counts: NDArray[np.float64]) -> Standing:
+def _standing(name: str, counts: NDArray[np.float64], seeds: int) -> Standing:
     live, mid = float(counts[:, 0].mean()), float(counts[:, 1].mean())
-    spread = _SPREAD * float(counts[:, 1].std()) / _SEEDS**0.5 + _CYCLE_ERROR * mid
+    spread = _SPREAD * float(counts[:, 1].std()) / seeds**0.5 + _CYCLE_ERROR * mid
     return Standing(name, live, Interval(max(mid - spread, 0.0), mid, mid + spread))
 
 

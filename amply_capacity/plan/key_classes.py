@@ -41,5 +41,5 @@ def unreclaimed_shares(load: Workload, world: int = 0, month: int = 0) -> Mappin
     Redis' cycle looks at few keys a second where few of them have expired: what is not asked for again stays
     (`model.expiry`).
     """
-    return {one.name: one.unreclaimed.scaled(1.0 / one.live)
-            for one in standing_keys(key_classes(load, world, month)) if one.live > 0.0}
+    found = standing_keys(key_classes(load, world, month), seeds=1)
+    return {one.name: one.unreclaimed.scaled(1.0 / one.live) for one in found if one.live > 0.0}

@@ -17,9 +17,9 @@ from amply_capacity.model.peaks import Circumstances, peaks
 from amply_capacity.model.shapes import RunShapes
 from amply_capacity.plan.crossing import Crossing, crossing, months_until
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.key_classes import unreclaimed_shares
 from amply_capacity.plan.memory import Course, Holder, Median, course
 from amply_capacity.plan.projection import month_names
-from amply_capacity.plan.workload import RESULT_TTL_S
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["POLICIES", "MemoryPrediction", "Outlook", "predict_memory"]
@@ -29,7 +29,6 @@ POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "
 _WRITES = {"create": 2.0, "touch": 1.0, "check": 1.0, "store_result": 1.0, "log_out": 2.0}
 """Commands that write, of an operation; those of rare ones are left out."""
 _QUANTILES = (5.0, 95.0)
-_CYCLE_KEYS_PER_SECOND, _MOST_EXPIRED_SHARE = 200.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +173,17 @@ def _outlook(courses: list[Course], limit: int, policy: str, start: date) -> Out
 
 
 def _expired(median: Course) -> tuple[Peak, ...]:
-    """Results that have expired and that nobody asks for: they wait for the active expire cycle (expire.c).
+    """Results that have expired and that nobody asks for: they wait for the active expire cycle.
 
-    It comes round once in volatile keys / 200 seconds, and goes on only where a tenth of them has expired.
+    A fresh keyspace has none. Counters and cached values are asked for again, so that no more of them are
+    there than API keys and organisations, and so many are counted anyway.
     """
     name = next((name for name in median.counts if name.startswith("celery")), None)
-    if name is None:
+    share = unreclaimed_shares(median.load).get("results") if name is not None else None
+    if name is None or share is None:
         return ()
-    results, volatile = float(median.counts[name][0, 0]), _key_counts(median)[1]
-    round_seconds = volatile / _CYCLE_KEYS_PER_SECOND
-    waiting = min(results / RESULT_TTL_S * round_seconds / 2.0, _MOST_EXPIRED_SHARE * volatile)
-    each = float(median.items[name][0, 0]) / results
     return (Peak("expired Celery results that are not reclaimed yet",
-                 Interval(0.0, waiting, 2.0 * waiting).scaled(each)),)
+                 share.scaled(float(median.items[name][0, 0]))),)
 
 
 def _key_counts(median: Course) -> tuple[float, float]:
