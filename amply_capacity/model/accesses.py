@@ -78,7 +78,8 @@ class Source:
 def read_accesses(run: Run, most_accesses: int) -> Source:
     """The table batch by batch, so that its strings are never all in memory."""
     try:
-        file = pq.ParquetFile(run.directory / "accesses.parquet", read_dictionary=["op", "key_class"])
+        file = pq.ParquetFile(run.directory / "accesses.parquet", read_dictionary=["op", "key_class"],
+                              pre_buffer=False)  # it would hold what it has read ahead, to the whole file
     except (OSError, ValueError) as error:
         raise BadRun(f"run {run.name} has no readable accesses.parquet", got=str(error)[:120],
                      do="restore the file, or choose another run") from None
@@ -101,20 +102,28 @@ def read_accesses(run: Run, most_accesses: int) -> Source:
         part = Accesses(
             np.rint((times_s - first_s) * HUNDREDTHS).astype(np.int32),
             np.zeros(len(hashed), dtype=np.int32),
-            _numbers(column["op"], ops).astype(np.int8), _numbers(column["key_class"], classes),
+            _numbers(column["op"], ops).astype(np.int8),
+            _numbers(column["key_class"], classes).astype(np.int16),
             _whole(column["key_bytes"]), _whole(column["value_bytes"]), _hundredths(column["ttl_s"]))
         reads += int(np.count_nonzero((part.ops == ops.get("get", -1)) & (part.values != UNKNOWN)))
         kept = (hashed >> np.uint64(32)) < share * rate * 2**32
         parts.append(part.where(kept))
         hashes.append(hashed[kept])
     keys = pa.chunked_array(hashes).dictionary_encode().combine_chunks()
-    whole = Accesses(*(np.concatenate([getattr(part, field.name) for part in parts])
-                        for field in fields(Accesses)))
+    del hashes, hashed, kept, part
+    whole = _joined(parts)
     to_op = np.array([_OPS[name] for name in ops], dtype=np.int8)
     whole = replace(whole, ops=to_op[whole.ops], keys=keys.indices.to_numpy(zero_copy_only=False))
     if np.any(whole.times[1:] < whole.times[:-1]):  # a recording's, of several processes
         whole = whole.where(np.argsort(whole.times, kind="stable"))
     return Source(whole, len(keys.dictionary), tuple(sorted(ops)), tuple(classes), rate, share, count, reads)
+
+
+def _joined(parts: list[Accesses]) -> Accesses:
+    """All of the parts, which are given back column by column: both would not have to be held at once."""
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Accesses)}
+    parts.clear()
+    return Accesses(*(np.concatenate(columns.pop(field.name)) for field in fields(Accesses)))
 
 
 def _numbers(column: pa.DictionaryArray, numbers: dict[str, int]) -> _Array:

@@ -34,7 +34,7 @@ __all__ = ["Workload", "workload_of"]
 
 _Array = NDArray[Any]
 
-_MOST_ACCESSES = 10_000_000
+_MOST_ACCESSES = 3_000_000
 _LASTING_SECONDS = 7 * 86_400
 _FILL_SECONDS = 5
 _READ_BEFORE_WRITTEN = "celery-task-meta"  # Celery's backend looks before it stores a result
