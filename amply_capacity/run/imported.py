@@ -68,9 +68,13 @@ class ImportedRun:
             # Written as dictionaries, read as the strings that they are: without Arrow's own schema.
             fields = [field.with_type(_NAMES) if pa.types.is_string(field.type) else field
                       for field in arrow_schema("accesses")]
-            self._accesses = pq.ParquetWriter(
-                self.scratch / "accesses.parquet", pa.schema(fields), compression="zstd", compression_level=3,
-                use_dictionary=_FEW_VALUES, store_schema=False)
+            try:
+                self._accesses = pq.ParquetWriter(
+                    self.scratch / "accesses.parquet", pa.schema(fields), compression="zstd",
+                    compression_level=3, use_dictionary=_FEW_VALUES, store_schema=False)
+            except BaseException:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

@@ -109,22 +109,23 @@ def _monitor_sentences(monitor: MonitorFile, reads: int, unknown: int) -> list[s
             f"MONITOR shows no replies: {reads - unknown:,} of {reads:,} reads got size and TTL of their "
             "key's last write, else of the next; the others missed, or no write of their key was seen")
     if monitor.conditional:
-        said.append(f"{monitor.conditional:,} writes with NX or XX are taken to have been done")
+        said.append(f"writes with NX or XX are taken to have been done: {monitor.conditional:,}")
     if len(monitor.databases) > 1:
         each = ", ".join(f"{count:,} in {number}" for number, count in monitor.databases.most_common())
         said.append(f"commands of all databases were taken, since they share the memory: {each}")
     if monitor.left_out:
-        said.append(_left_out(monitor.left_out, ", since a run has no op for them"))
+        said.append(_left_out(monitor.left_out, ", having no op in a run"))
     if monitor.keyless:
-        said.append(_left_out(monitor.keyless, ", since they touch no key themselves"))
+        said.append(_left_out(monitor.keyless, ", touching no key"))
     if monitor.is_cut_off:
         said.append("the last line is not whole, and was left out")
     return said
 
 
 def _left_out(commands: Counter[str], why: str = "") -> str:
-    """`12,345 commands of 4 other kinds were left out: HSET 10,000, …`."""
+    """`12,345 commands of 4 other kinds were left out: HSET 10,000, …`; `why` comes before the colon."""
     names = ", ".join(f"{name} {count:,}" for name, count in commands.most_common(_MOST_NAMED))
     more = ", …" if len(commands) > _MOST_NAMED else ""
-    kinds = f"{len(commands)} other kinds" if len(commands) > 1 else "1 other kind"
-    return f"{commands.total():,} commands of {kinds} were left out{why}: {names}{more}"
+    kinds = f"{len(commands)} other kinds" if len(commands) > 1 else "another kind"
+    what = f"{commands.total():,} commands of {kinds} were" if commands.total() > 1 else "1 other command was"
+    return f"{what} left out{why}: {names}{more}"

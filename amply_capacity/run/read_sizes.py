@@ -36,7 +36,7 @@ _SCHEMA = pa.schema([
 _FILL_SECONDS = 5.0
 _WRITTEN_BACK = 0.9
 """Share of a class' reads of keys that are there that a write follows."""
-_AT_ONCE = 2_000_000
+_AT_ONCE = 1_000_000
 _BATCH_ROWS = 1 << 17
 _UNKNOWN = -1
 
@@ -58,7 +58,7 @@ class _Rows:
 class ReadSizes:
     """Keeps accesses in a file until all are known, then hands them out with what reads returned.
 
-    Memory: 11 bytes an access, and what two million accesses of some keys take.
+    Memory: 11 bytes an access, and what a million accesses of some keys take.
     """
 
     def __init__(self, path: Path) -> None:

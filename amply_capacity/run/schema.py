@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FAILED_OUTCOMES", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
+__all__ = ["FAILED_OUTCOMES", "IMPORTED", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
 
 SCHEMA_VERSION = 1
 FAILED_OUTCOMES = ("error", "timeout", "disconnected", "unreachable")
@@ -101,15 +101,19 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("p999_us", _NUMBER, "latencystats p99.9, µs"),
     ),
     "accesses": (
-        Column("time_s", _NUMBER, "Unix time of the reply"),
+        Column("time_s", _NUMBER, "Unix time of the reply; of an import the time that its file says"),
         Column("op", "string", "get, set, setex, incr, del, expire, sadd, srem or smembers"),
         Column("key_hash", "uint64",
                "CRC-32 of the key in the upper half (it decides the sample), BLAKE2b below"),
-        Column("key_class", "string", "the key up to its first colon, or before a task's id"),
+        Column("key_class", "string",
+               "the key up to its first colon, or before a task's id; empty where that is no name"),
         Column("key_bytes", "int64", "length of the key"),
         Column("value_bytes", "int64",
-               "bytes read or written; for a set its members; absent where there is none"),
-        Column("ttl_s", _NUMBER, "TTL set by the command; absent where it sets none"),
+               "bytes read or written; for a set its members; absent where there is none, and in an import "
+               "where its file does not tell"),
+        Column("ttl_s", _NUMBER,
+               "TTL set by the command, infinite for none; absent where it sets none. Of an imported get: "
+               "that with which a miss would be filled"),
         Column("sampling_rate", _NUMBER,
                "R: share of keys whose accesses are kept, the lowest in force in the run"),
     ),
@@ -124,6 +128,19 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("detail", "string", "JSON object of its figures"),
     ),
 }
+
+IMPORTED = (
+    Column("kind", "string", "trace or monitor: what `amply-capacity import` read"),
+    Column("file", "string", "its name"),
+    Column("accesses", "integer", "rows of accesses.parquet"),
+    Column("keys", "integer", "different keys among them"),
+    Column("seconds", "number", "from the first access to the last"),
+    Column("ops", "object", "accesses by op"),
+    Column("classes", "object", "accesses by class of keys; from the 101st class on under the empty name"),
+    Column("skipped", "object", "commands of MONITOR that make no access, by name"),
+    Column("assumptions", "list of strings", "what the file left open, and how it was taken"),
+)
+"""What `run.json` of an imported run holds under `imported`; the types are JSON's."""
 
 
 def describe() -> str:
@@ -141,4 +158,12 @@ def describe() -> str:
         parts += [f"## {table}.parquet\n", "| column | type | meaning |", "|---|---|---|"]
         parts += [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in columns]
         parts.append("")
-    return "\n".join(parts)
+    parts += [
+        "## imported, in run.json\n",
+        "A run made by `amply-capacity import` holds accesses alone, all of them, of keys known by their",
+        "hash; its other tables are empty. Of MONITOR a command of several keys, or members of a set, makes",
+        "an access for each; SISMEMBER, SMISMEMBER and SCARD stand as smembers, DECR and INCRBY as incr,",
+        "SETNX, MSET and GETSET as set.\n",
+        "| name | type | meaning |", "|---|---|---|"]
+    parts += [f"| `{entry.name}` | {entry.type} | {entry.meaning} |" for entry in IMPORTED]
+    return "\n".join([*parts, ""])

@@ -7,7 +7,7 @@ leave its blank lines out and to say which others are to blame.
 from __future__ import annotations
 
 import csv
-import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,6 @@ _LONGEST_LINE_BYTES = 1 << 20
 _LARGEST_BYTES = 512 << 20
 _LATEST_S = 1e11
 """A later time is in milliseconds: in seconds it would be in the year 5138."""
-_NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?$"
 
 
 def read_trace(path: Path) -> Iterator[tuple[dict[str, pa.Array], int]]:
@@ -54,7 +53,7 @@ def read_trace(path: Path) -> Iterator[tuple[dict[str, pa.Array], int]]:
         accesses = _accesses(table)
         for row, text in _faulty(accesses, last_s):
             faults.add(block.first_line + int(lines[row]), text)
-        times = accesses.time_s.values[np.isfinite(accesses.time_s.values)]
+        times = accesses.time_s.values[np.abs(accesses.time_s.values) <= _LATEST_S]
         last_s, count = (times[-1] if len(times) else last_s), count + len(accesses.op)
         if not faults and len(accesses.op):
             yield accesses.columns(), block.end_byte
@@ -131,7 +130,7 @@ def _misfit(line: bytes, width: int) -> str:
     if b"\0" in line:
         return "binary data"
     try:
-        cells = next(csv.reader(io.StringIO(line.decode().rstrip("\r"), newline=""), strict=True))
+        cells = next(csv.reader([line.decode().rstrip("\r")], strict=True))
     except UnicodeDecodeError as error:
         return f"byte {error.start + 1} is not UTF-8"
     except csv.Error as error:
@@ -197,17 +196,26 @@ def _numbers(cells: pa.Array, words: dict[str, str] | None = None) -> _Numbers:
     is_blank = pc.equal(texts, "")
     try:
         values = pc.cast(pc.if_else(is_blank, "nan", texts), pa.float64())
-    except pa.ArrowInvalid:
-        is_number = pc.or_(pc.match_substring_regex(texts, _NUMBER), pc.equal(texts, "inf"))
-        values = pc.cast(pc.if_else(is_number, texts, "nan"), pa.float64())
+    except pa.ArrowInvalid:  # it does not say which
+        each = texts.dictionary_encode()
+        values = pa.array([_number(text) for text in each.dictionary]).take(each.indices)
     return _Numbers(cells, values.to_numpy(zero_copy_only=False), is_blank.to_numpy(zero_copy_only=False))
+
+
+def _number(text: pa.StringScalar) -> float:
+    try:
+        return text.cast(pa.float64()).as_py()  # type: ignore[no-any-return]
+    except pa.ArrowInvalid:
+        return math.nan
 
 
 def _faulty(accesses: _Accesses, last_s: float) -> list[tuple[int, str]]:
     """Rows with a fault, and the first fault of each."""
     time, key_bytes, value, ttl, op = (accesses.time_s, accesses.key_bytes, accesses.value_bytes,
                                        accesses.ttl_s, accesses.op)
-    before = np.concatenate(([last_s], time.values[:-1]))
+    is_time = np.abs(time.values) <= _LATEST_S
+    last = np.maximum.accumulate(np.where(is_time, np.arange(len(op)), -1))  # the last row that has a time
+    before = np.concatenate(([last_s], np.where(last >= 0, time.values[last], last_s)))[:-1]
     no_key = accesses.key.indices.to_numpy(zero_copy_only=False) == pc.index(
         accesses.key.dictionary, "").as_py()
 
@@ -220,7 +228,7 @@ def _faulty(accesses: _Accesses, last_s: float) -> list[tuple[int, str]]:
 
     rules: list[tuple[_Array, Callable[[int], str]]] = [
         (np.isnan(time.values), lambda row: f"time_s is {cell(time, row)}, not a number"),
-        (np.abs(time.values) > _LATEST_S,
+        (~is_time,
          lambda row: f"time_s is {cell(time, row)}, and seconds are meant"),
         (time.values < before,
          lambda row: f"time_s goes back from {before[row]:.6f} to {time.values[row]:.6f}"),

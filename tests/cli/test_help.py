@@ -46,7 +46,7 @@ def test_the_help_of_a_command_shows_how_it_is_called(amply: Callable, words: tu
     assert f"Example: amply-capacity {' '.join(words)}" in " ".join(answer.out.split())
 
 
-@pytest.mark.parametrize("group", ["cluster", "target", "runs", "prices", "predict"])
+@pytest.mark.parametrize("group", ["cluster", "target", "runs", "prices", "predict", "import"])
 def test_the_help_of_a_group_lists_its_commands(amply: Callable, group: str) -> None:
     answer = amply(group, "--help")
     assert answer.code == 0
