@@ -34,7 +34,6 @@ _EVICTIONS_ERROR = 0.01
 """What the emulator itself was off by against real servers (bench accuracy), beside chance."""
 _OF_SEEDS, _OF_PARTS = 2.0, 1.75
 """Standard deviations to either side, of so many draws."""
-_MOST_LOADED = 1.618
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class _Game:
         each = emulator.used_bytes / share / keys if keys else 0.0
         for entries in (keys, emulator.volatile_count / share):
             size = 4
-            while entries > size and (entries > _MOST_LOADED * size
+            while entries > size and (entries > self._setting.layout.refused_load * size
                                       or fixed_bytes + size * each + 16 * size <= self._memory):
                 size *= 2
             total += 8 * size

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.interval import Interval
-from amply_capacity.model.allocator import ALLOCATORS, BUNDLED, DEBIAN, Allocator
+from amply_capacity.model.allocator import ALLOCATORS, BUNDLED
 from amply_capacity.model.eviction import Prediction, Setting, hit_rates
 from amply_capacity.model.layout import Layout
+from amply_capacity.model.layouts import allocator_named
 from amply_capacity.model.memory import Server, fixed_items
 from amply_capacity.model.workload import Workload, workload_of
 from amply_capacity.run.reader import Run
@@ -19,7 +20,6 @@ __all__ = ["Answer", "Question", "answer", "setting_of"]
 
 _POLICY, _SAMPLES = "volatile-lru", 5
 _OTHER_COMMANDS = Interval(1.0, 3.0, 8.0)  # INFO, PING and what else was ever called
-_BUNDLED_JEMALLOC = "jemalloc-5.2.1"  # of Redis 6.0 to 7.2: deps/jemalloc/VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def setting_of(run: Run, question: Question) -> Setting:
     """The server that is asked about."""
     server = run.manifest.get("server") or {}
     config = server.get("config") or {}
-    allocator = ALLOCATORS[question.allocator] if question.allocator else _allocator(server)
+    own = allocator_named(str(server.get("allocator")), Layout)
+    allocator = ALLOCATORS[question.allocator] if question.allocator else own or BUNDLED
     layout = Layout(allocator)
     connections = question.connections if question.connections is not None else int(
         run.manifest.get("locust_users") or 1)
@@ -83,12 +84,6 @@ def setting_of(run: Run, question: Question) -> Setting:
     fixed = Interval(*(sum(getattr(item.bytes, bound) for item in items) for bound in ("low", "mid", "high")))
     return Setting(layout, fixed, question.policy or config.get("maxmemory-policy") or _POLICY,
                    question.samples or int(config.get("maxmemory-samples") or _SAMPLES))
-
-
-def _allocator(server: dict[str, Any]) -> Allocator:
-    """The run's server's own, where it was another jemalloc than the one that Redis brings."""
-    name = str(server.get("allocator") or "")
-    return DEBIAN if name.startswith("jemalloc") and name != _BUNDLED_JEMALLOC else BUNDLED
 
 
 def _as_json(one: Prediction) -> dict[str, Any]:

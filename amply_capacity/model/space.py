@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from amply_capacity.model import places
 from amply_capacity.model.bits import clear_bit, compiled, next_bit, set_bit
+from amply_capacity.model.layout import Layout
 
 __all__ = ["BYTES", "CLOCK", "COUNTS", "EXPIRES", "LEAVE", "NEVER", "Space", "bucket_end", "draw", "key_at",
            "new_space", "remove", "set_expiry", "store"]
@@ -29,8 +30,8 @@ COUNTS = ("reads", "hits", "info_hits", "info_misses", "evictions", "expired", "
 CLOCK, EXPIRES, BYTES = range(3)
 """Columns of `cells`. A key that takes no bytes is not there."""
 _COLUMNS = 4  # so that a row never lies in two lines of the cache
+_REFUSED_LOAD = Layout.refused_load  # beyond it a table grows whatever the memory
 _FIRST_BITS = 2  # of the buckets of a new table: DICT_HT_INITIAL_SIZE
-_MOST_LOADED = 1.618  # dict.c, HASHTABLE_MAX_LOAD_FACTOR: beyond it a table grows whatever the memory
 
 
 class Space(NamedTuple):
@@ -102,7 +103,7 @@ def _grow(state: _Array, place: int, entries: int) -> None:
     if entries < size or state[place] >= state[places.FIRST_BITS]:
         return
     wider = state[places.USED] + 2 * state[places.BUCKET] * size
-    if wider <= state[places.LIMIT] or entries > _MOST_LOADED * size:
+    if wider <= state[places.LIMIT] or entries > _REFUSED_LOAD * size:
         state[places.USED] += state[places.BUCKET] * size
         state[place] += 1
 
