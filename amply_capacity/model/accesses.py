@@ -33,6 +33,7 @@ _OPS = {"get": GET, "set": SET, "setex": SET, "incr": INCR, "del": DEL, "expire"
         "srem": SREM, "smembers": SMEMBERS}
 HUNDREDTHS = 100
 """The unit of times and TTLs, of a second."""
+_LONGEST_SECONDS = 200 * 86_400  # times and TTLs of a week fit into 31 bits of hundredths
 UNKNOWN = -1
 """A size or TTL that the access does not say; the latter is LEAVE to the emulator."""
 
@@ -98,6 +99,10 @@ def read_accesses(run: Run, most_accesses: int) -> Source:
         hashed = column["key_hash"].to_numpy(zero_copy_only=False)
         times_s = column["time_s"].to_numpy(zero_copy_only=False)
         first_s = times_s[0] if first_s is None else first_s
+        if times_s[-1] - first_s > _LONGEST_SECONDS:
+            raise BadRun(f"run {run.name} is too long to be emulated",
+                         got=f"{(times_s[-1] - first_s) / 86_400:,.0f} days",
+                         do="import 200 days of it at most")
         rate = min(rate, float(np.min(column["sampling_rate"].to_numpy(zero_copy_only=False))))
         part = Accesses(
             np.rint((times_s - first_s) * HUNDREDTHS).astype(np.int32),

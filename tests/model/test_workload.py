@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amply_capacity.errors import BadRun
 from amply_capacity.model.allocator import BUNDLED
 from amply_capacity.model.emulator import GET, SET
 from amply_capacity.model.layout import Layout
 from amply_capacity.model.workload import Workload, workload_of
-from amply_capacity.run.imports import import_monitor
+from amply_capacity.run.imports import import_monitor, import_trace
 from amply_capacity.run.reader import read_run
 
 
@@ -43,3 +44,11 @@ def test_a_session_that_is_touched_is_no_cache(tmp_path: Path, between: str) -> 
     made = workload(tmp_path, *touch * 4)
     assert made.commands.ops.tolist() == [GET, SET] * 4
     assert np.all(made.commands.sizes[::2] == 0), "its reads are not filled"
+
+
+def test_a_trace_of_a_year_is_refused_before_its_times_overflow(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text("time_s,op,key,key_bytes,value_bytes,ttl_s\n0,get,a:1,,10,60\n"
+                                        f"{400 * 86_400},get,a:1,,10,60\n")
+    import_trace(tmp_path / "trace.csv", tmp_path / "run", lambda _: None)
+    with pytest.raises(BadRun, match="400 days"):
+        workload_of(read_run(tmp_path / "run"), Layout(BUNDLED))
