@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 
@@ -30,6 +28,11 @@ _READING_SECONDS = 0.2
 _IDLE_CALLS = 20  # what the readings themselves and INFO may make between two
 _WARM_UP_SECONDS, _COOL_DOWN_SECONDS = 1.0, 0.5
 _LONGEST_SECONDS = 200.0
+_LAST_WORDS = 500
+
+
+class _NoLoad(RuntimeError):
+    """The generator did not do what was to be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,9 @@ class Rig:
                 preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}))
             try:
                 return self._watch(process, run_dir)
+            except _NoLoad as error:
+                words.flush()
+                raise RuntimeError(f"{error}: {log.read_text()[-_LAST_WORDS:]}") from None
             finally:
                 if process.poll() is None:
                     process.terminate()
@@ -96,7 +102,7 @@ class Rig:
                 readings.append(Reading(time.time(), self._calls(), _cpu_seconds(process.pid)))
             time.sleep(_READING_SECONDS)
         if len(readings) < 2:
-            raise RuntimeError("the generator ended before it loaded the server")
+            raise _NoLoad("the generator ended before it loaded the server")
         busy = [later for earlier, later in itertools.pairwise(readings)
                 if later.calls - earlier.calls > _IDLE_CALLS]
         return [one for one in busy
@@ -126,12 +132,15 @@ def median_spread(values: list[float]) -> str:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all it started that still run."""
+    """User and system time of a process and of all it started that still run.
+
+    Asked of the kernel, for this is read beside a load whose lateness counts: psutil looks through all
+    processes of the machine for the children of one, which takes three times as long.
+    """
     total = 0.0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        for one in [root, *root.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = one.cpu_times()
-                total += times.user + times.system
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            total += sum(_cpu_seconds(int(child)) for child in (thread / "children").read_text().split())
     return total

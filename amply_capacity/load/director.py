@@ -255,8 +255,10 @@ class Director:
         feed(self.environment.stats, answer["console"], answer["errors"])
 
     def _objectives_ms(self) -> dict[str, float]:
-        """The p99 that each use case of the mix has to keep."""
+        """The p99 that each use case has to keep: of the mix, and of operations of the scenario's own."""
         use_cases = {OPERATIONS[name].use_case for name in self._mix() if name in OPERATIONS}
+        use_cases |= {task.use_case for one in self.environment.user_classes for task in one.tasks
+                      if hasattr(task, "use_case") and task.operation not in OPERATIONS}
         wanted = self.working_set.p99_ms
         objectives = {use_case: self.options.p99_ms or wanted[use_case] for use_case in sorted(use_cases)
                       if self.options.p99_ms or use_case in wanted}

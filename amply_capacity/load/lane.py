@@ -47,14 +47,15 @@ class Lane:
     something is waited for; where not, the greenlet goes on, with the task that only it can play or None.
     """
 
-    __slots__ = ("_connection", "_due_at", "_handed", "_hub", "_is_paced", "_left", "_pacer",
-                 "_player", "_queue", "_rider", "_task", "_waiter")
+    __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
+                 "_pacer", "_player", "_queue", "_rider", "_task", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, pacer: Pacer) -> None:
         self._rider, self._player, self._connection, self._pacer = rider, player, connection, pacer
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
         self._hub = gevent.get_hub()
         self._waiter: Any = None
+        self._answer, self._fail = self._replied, self._failed  # bound once, not for each command
 
     def run(self, task: Any, most: int, queue: Collection[Any]) -> Any:
         """Play the task now and others when they are due, `most` in all, fewer when the client is to stop.
@@ -112,16 +113,20 @@ class Lane:
             return False
         self._left -= 1
         use_case, name, operation = playable
-        return self._pursue(self._player.begin(use_case, name, operation(), self._rider.intended))
+        step = self._player.begin(use_case, name, operation(), self._rider.intended)
+        if type(step) is tuple:
+            self._connection.ask(step, self._answer, self._fail)
+            return True
+        return self._pursue(step)
 
     def _pursue(self, step: Step | None) -> bool:
         """Take the operation's steps."""
         while step is not None:
             if type(step) is tuple:
-                self._connection.ask(step, self._replied, self._failed)
+                self._connection.ask(step, self._answer, self._fail)
                 return True
             if type(step) is Pipeline:
-                self._connection.ask_all(step.commands, self._replied, self._failed)
+                self._connection.ask_all(step.commands, self._answer, self._fail)
                 return True
             seconds = seconds_of(step)
             if seconds > 0.0:
@@ -134,9 +139,9 @@ class Lane:
         try:
             step = self._player.replied(reply)
             if type(step) is tuple:
-                self._connection.ask(step, self._replied, self._failed)
+                self._connection.ask(step, self._answer, self._fail)
                 return
-            is_waiting = self._pursue(step) or self._go_on()
+            is_waiting = (step is not None and self._pursue(step)) or self._go_on()
         except Exception as error:  # in the application's code, or in what uses this
             self._waiter.throw(error)
             return
@@ -155,10 +160,10 @@ class Lane:
         """The start of the next task has come, or the schedule has changed meanwhile."""
         if self._waiter is None:
             return  # killed meanwhile
-        rider = self._rider
-        if rider.pace is not None:
+        rider, now = self._rider, perf_counter()
+        if self._due_at > now and rider.pace is not None:
             self._due_at = rider.intended = rider.pace.start()
-        if self._due_at > perf_counter():
+        if self._due_at > now:
             self._pacer.at(self._due_at, self._due)
             return
         rider._state = RUNNING

@@ -36,9 +36,9 @@ _TURN_SECONDS = 50e-6
 class Pacer:
     """Who waits in one process' event loop, by the moments at which they are due.
 
-    Looked at in each turn of the loop. A loop that has nothing else to do is woken by a timer for the
-    earliest; if that is near, it is kept awake, which `awake_seconds` adds up. Close it when nobody waits any
-    more.
+    Looked at once in each turn of the loop, before it waits for events. A loop that has nothing else to do is
+    woken by a timer for the earliest; if that is near, it is kept awake, which `awake_seconds` adds up. Close
+    it when nobody waits any more.
     """
 
     def __init__(self) -> None:
@@ -52,8 +52,9 @@ class Pacer:
         self.awake_seconds = 0.0
         self._alarm = _alarm(self._hub.loop, self._rung)
         self._awake = self._hub.loop.idle()
-        self._check = self._hub.loop.check()
-        self._check.start(self._wake)
+        # After a turn's replies, and before gevent runs the greenlets that those woken may have spawned.
+        self._before_wait = self._hub.loop.prepare(priority=self._hub.loop.MAXPRI)
+        self._before_wait.start(self._wake)
 
     def at(self, due: float, wake: Callable[[], object]) -> None:
         """Call `wake` in the hub at `due`, of `time.perf_counter`, or when all are woken."""
@@ -61,7 +62,7 @@ class Pacer:
         waiting = self._waiting
         heappush(waiting, entry)
         if waiting[0] is entry and not self._is_waking:
-            self._await(due)
+            self._await(due, perf_counter())
 
     def wait_until(self, due: float) -> None:
         """Return at `due`, or when all are woken; at once when it has passed."""
@@ -86,23 +87,24 @@ class Pacer:
 
     def close(self) -> None:
         """Give the timer back."""
-        self._check.stop()
+        self._before_wait.stop()
         self._awake.stop()
         self._alarm.close()
 
     def _wake(self) -> None:
-        """Runs in the hub after each wait for events."""
-        waiting = self._waiting
+        """Runs in the hub before each wait for events."""
+        waiting, now = self._waiting, perf_counter()
         if self._is_awake:
-            self._count_turn()
+            self._count_turn(now)
         self._is_waking = True
-        while waiting and waiting[0][0] <= perf_counter():
+        while waiting and waiting[0][0] <= now:
             heappop(waiting)[2]()
+            now = perf_counter()
         self._is_waking = False
-        self._await(waiting[0][0] if waiting else 0.0)
+        self._await(waiting[0][0] if waiting else 0.0, now)
 
-    def _count_turn(self) -> None:
-        now, outbox = perf_counter(), self._outbox
+    def _count_turn(self, now: float) -> None:
+        outbox = self._outbox
         took = now - self._last_turn
         self._last_turn = now
         if outbox.is_used:
@@ -113,14 +115,13 @@ class Pacer:
     def _rung(self) -> None:
         """Runs in the hub when the timer rings, maybe a moment too early; it rings until it is set anew."""
         self._armed_for = -1.0
-        self._wake()
 
-    def _await(self, due: float) -> None:
+    def _await(self, due: float, now: float) -> None:
         """Have the loop wake for that moment, 0 for none."""
-        if 0.0 < due < perf_counter() + _NEAR_SECONDS:
+        if 0.0 < due < now + _NEAR_SECONDS:
             if not self._is_awake:
                 self._is_awake = True
-                self._last_turn = perf_counter()
+                self._last_turn = now
                 self._awake.start(_nothing)
             return
         if self._is_awake:

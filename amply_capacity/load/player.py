@@ -11,7 +11,7 @@ import gevent
 from amply_capacity.load.client import ReplyError
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.routing import Link
-from amply_capacity.load.wire import Kind
+from amply_capacity.load.wire import TIME_MASK, Kind
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
 __all__ = ["Played", "Player", "seconds_of"]
@@ -28,7 +28,7 @@ class Player:
     _began_step: float
     _step: Step
 
-    __slots__ = ("_answered", "_began_step", "_held", "_intended", "_is_plain", "_known_labels", "_labels",
+    __slots__ = ("_answered", "_began_step", "_held", "_intended", "_known_labels", "_labels",
                  "_only", "_only_us", "_operation", "_recorder", "_started", "_step", "_waited", "connection",
                  "outcome")
 
@@ -132,7 +132,6 @@ class Player:
         if labels is None:
             labels = self._known_labels[name] = _Labels(self._recorder, use_case, name)
         self._labels, self._operation, self._intended, self._held = labels, operation, intended, held
-        self._is_plain = intended is None and held is None
         self._started = self._waited = 0.0
         self._only = ""  # the first command, until a second one shows that it was not the whole
 
@@ -142,11 +141,8 @@ class Player:
             self._step = step = self._operation.send(reply)
         except StopIteration as end:
             outcome: str = end.value
-            if self._only and self._is_plain:
-                labels, self.outcome = self._labels, outcome
-                self._recorder.samples.append(
-                    (labels.whole.get((self._only, outcome)) or labels.whole_operation(self._only, outcome))
-                    + self._only_us)
+            if self._only and self._held is None:
+                self._finish_whole(outcome)
             else:
                 self._finish(outcome)
             return None
@@ -169,6 +165,25 @@ class Player:
         self._operation.close()
         self._recorder.error(self._labels.use_case, self._labels.operation, why)
         self._finish(outcome)
+
+    def _finish_whole(self, outcome: str) -> None:
+        """The end of an operation of one command, as most are: its time is the command's, in few steps."""
+        labels, samples, intended = self._labels, self._recorder.samples, self._intended
+        whole = self._only, outcome
+        if intended is None:
+            self.outcome = outcome
+            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
+            return
+        response_us = int((self._answered - intended) * 1e6)
+        lateness_us = int((self._started - intended) * 1e6)
+        if lateness_us < 0 or response_us > TIME_MASK or self._waited:
+            self._finish(outcome)
+            return
+        self.outcome = outcome
+        service, response, lateness = labels.timed.get(whole) or labels.timed_operation(*whole)
+        samples.append(service + self._only_us)
+        samples.append(response + response_us)
+        samples.append(lateness + lateness_us)
 
     def _finish(self, outcome: str) -> None:
         if self._only:
@@ -232,6 +247,7 @@ class _Labels:
         self._recorder, self.use_case, self.operation = recorder, use_case, operation
         self.commands: dict[str, int] = {}
         self.whole: dict[tuple[str, str], int] = {}
+        self.timed: dict[tuple[str, str], tuple[int, int, int]] = {}
         self.closed: dict[str, int] = {}
         self.scheduled: dict[str, tuple[int, int, int]] = {}
 
@@ -249,6 +265,13 @@ class _Labels:
         label = self.whole[command, outcome] = self._recorder.label(
             self._kind(command, OK, "service"), *self._closed(outcome))
         return label
+
+    def timed_operation(self, command: str, outcome: str) -> tuple[int, int, int]:
+        """The same against a schedule: its service, which is the command's as well, response and lateness."""
+        _, response, lateness = self.scheduled_operation(outcome)
+        service = self._recorder.label(self._kind(command, OK, "service"), self._kind("", outcome, "service"))
+        self.timed[command, outcome] = service, response, lateness
+        return service, response, lateness
 
     def closed_operation(self, outcome: str) -> int:
         """An operation's time in a closed loop, where it was meant to start when it did."""

@@ -103,6 +103,25 @@ def test_an_operation_that_waited_for_its_turn_is_late_by_that(player: Player) -
     assert times["service"] < times["response"]
 
 
+def test_a_command_that_is_a_whole_operation_is_timed_as_both_against_a_schedule(player: Player) -> None:
+    _play(player, _steps(("GET", "k")), intended=time.perf_counter() - 0.5)
+    rows = _rows(player)
+    assert rows["count"].tolist() == [1, 1, 1, 1]
+    services = rows[rows["clock"] == "service"].set_index("command")["bucket_us"]
+    assert services["GET"] == services[""]
+    assert rows.loc[rows["clock"] != "service", "command"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(("seconds_ago", "least", "most"), [(1e5, 4.0e9, 5.0e9), (-9.0, 0.0, 1.0)])
+def test_a_start_beyond_what_a_time_can_show_counts_as_the_longest_or_as_none(
+        player: Player, seconds_ago: float, least: float, most: float) -> None:
+    _play(player, _steps(("GET", "k")), intended=time.perf_counter() - seconds_ago)
+    times = _rows(player).query("command == ''").set_index("clock")
+    assert times["count"].tolist() == [1, 1, 1]
+    for clock in ("lateness", "response"):
+        assert least <= times.loc[clock, "bucket_us"] <= most
+
+
 def test_the_applications_computing_is_in_no_clock(player: Player) -> None:
     began = time.perf_counter()
     _play(player, _steps(("GET", "k"), Compute(0.3), ("GET", "k")))

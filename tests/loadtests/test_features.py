@@ -86,6 +86,25 @@ class Scheduled(RedisUser):
 scenario("features", working_set)
 '''
 
+_OF_ONES_OWN = '''
+from locust import task
+
+from amply_capacity.load.lifecycle import scenario
+from amply_capacity.load.user import RedisUser, plays
+from amply_capacity.plan.working_set import working_set
+
+
+class Peeking(RedisUser):
+    @task
+    @plays("peeks", "peek")
+    def peek(self):
+        yield ("EXISTS", "k")
+        return "ok"
+
+
+scenario("peeking", working_set)
+'''
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path, Run]:
@@ -166,3 +185,16 @@ def test_a_wait_of_ones_own_is_kept(recorded: tuple[int, str, Path, Run]) -> Non
     counts = operation_counts(recorded[3].requests)
     judged = counts["validate"] + counts["list_active"]
     assert judged <= 1.1 * (last - first + 2) / 0.01
+
+
+def test_the_knee_of_an_operation_of_ones_own_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "locustfile.py").write_text(_OF_ONES_OWN)
+    options = ("-u", "5", "-r", "5", "-t", "3s", "--population", "50", "--prefill", "0", "--run-dir", "run")
+    finished = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "locustfile.py", "--headless", *options,
+         "--knee", "--rate", "50", "--p99-ms", "400"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    events = read_run(tmp_path / "run").events
+    began = events.loc[(events["kind"] == "knee") & (events["name"] == "began"), "detail"].tolist()
+    assert [one["objectives_ms"] for one in began] == [{"peeks": 400.0}]
