@@ -10,14 +10,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ARRIVALS", "DayRate", "SteadyRate", "positions"]
+__all__ = ["ARRIVALS", "BUSIEST", "DayRate", "SteadyRate", "day_weights", "positions"]
 
 ARRIVALS = ("closed", "poisson", "constant", "day")
 """`closed` has no schedule; the others are open loops."""
 
 _BLOCK = 256
 _DAY_STEPS = 1440
-_BUSIEST = 14 / 24  # of the day: early afternoon
+BUSIEST = 14 / 24
+"""When a day has its peak, as a share of it: early afternoon."""
 
 
 def positions(arrivals: str, rng: random.Random) -> Iterator[float]:
@@ -88,6 +89,19 @@ class DayRate:
 _PLACES = np.arange(_DAY_STEPS + 1) / _DAY_STEPS
 
 
+def day_weights(peak_to_mean: float, steps: int = _DAY_STEPS) -> NDArray[np.float64]:
+    """The rate in each of so many equal steps of a day, midnight first, over the day's mean: their mean is 1.
+
+    The shape of `DayRate`. Few steps flatten its peak. Raises ValueError for a peak below 1 or above 20 times
+    the mean, and for less than one step.
+    """
+    if steps < 1:
+        raise ValueError(f"a day has at least one step, got {steps}")
+    weights = _weights(_day_sharpness(peak_to_mean), _day_angles(steps))
+    result: NDArray[np.float64] = weights / weights.mean()
+    return result
+
+
 def _checked(per_second: float) -> float:
     if not 0.0 < per_second < math.inf:
         raise ValueError(f"a rate has to be positive and finite, got {per_second}")
@@ -111,10 +125,17 @@ def _equal(rng: random.Random) -> Iterator[float]:
 
 @lru_cache(maxsize=8)
 def _day_shape(peak_to_mean: float) -> NDArray[np.float64]:
-    """The share of a day's operations before each minute; exp(k cos) with the k that has that peak."""
+    """The share of a day's operations before each minute."""
+    weights = _weights(_day_sharpness(peak_to_mean), _day_angles(_DAY_STEPS))
+    return np.concatenate([[0.0], np.cumsum(weights) / weights.sum()])
+
+
+@lru_cache(maxsize=8)
+def _day_sharpness(peak_to_mean: float) -> float:
+    """The k of exp(k cos) that has that peak."""
     if not 1.0 <= peak_to_mean <= 20.0:
         raise ValueError(f"the peak is 1 to 20 times the mean, got {peak_to_mean}")
-    angles = 2.0 * math.pi * ((np.arange(_DAY_STEPS) + 0.5) / _DAY_STEPS - _BUSIEST)
+    angles = _day_angles(_DAY_STEPS)
     low, high = 0.0, 4.0 * peak_to_mean**2  # a sharp peak is near sqrt(2 pi k) times the mean
     while high - low > 1e-9:
         middle = (low + high) / 2.0
@@ -122,8 +143,13 @@ def _day_shape(peak_to_mean: float) -> NDArray[np.float64]:
             low = middle
         else:
             high = middle
-    weights = _weights(low, angles)
-    return np.concatenate([[0.0], np.cumsum(weights) / weights.sum()])
+    return low
+
+
+def _day_angles(steps: int) -> NDArray[np.float64]:
+    """The middle of each step of a day on the circle, 0 at the peak."""
+    angles: NDArray[np.float64] = 2.0 * math.pi * ((np.arange(steps) + 0.5) / steps - BUSIEST)
+    return angles
 
 
 def _weights(sharpness: float, angles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from amply_capacity.traffic.arrivals import ARRIVALS, DayRate, SteadyRate, positions
+from amply_capacity.traffic.arrivals import ARRIVALS, DayRate, SteadyRate, day_weights, positions
 
 _DRAWS = 20_000
 _HOURS = np.arange(25) * 3600.0
@@ -113,3 +113,28 @@ def test_a_days_moments_and_positions_are_each_others_inverse_over_days() -> Non
 def test_an_impossible_day_is_refused(seconds: float, peak: float) -> None:
     with pytest.raises(ValueError, match=r"a day has to|the peak is"):
         DayRate(1.0, 0.0, seconds, peak)
+
+
+@pytest.mark.parametrize("peak_to_mean", [1.0, 3.0, 8.0, 20.0])
+def test_a_days_weights_are_its_rate_over_the_mean(peak_to_mean: float) -> None:
+    weights = day_weights(peak_to_mean)
+    assert weights.shape == (1440,)
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights.max() == pytest.approx(peak_to_mean, rel=0.001)
+    day = DayRate(1440.0, 0.0, 1440.0, peak_to_mean)
+    counts = np.diff([day.position(minute) for minute in range(1441)])
+    assert counts == pytest.approx(1440.0 * weights, rel=1e-6, abs=1e-6)
+    if peak_to_mean > 1.0:
+        assert int(weights.argmax()) in {14 * 60 - 1, 14 * 60}
+
+
+def test_a_days_weights_in_hours_are_those_of_its_minutes_together() -> None:
+    by_hour = day_weights(3.0).reshape(24, 60).mean(axis=1)
+    assert day_weights(3.0, 24) == pytest.approx(by_hour, rel=0.01)
+
+
+def test_a_day_without_steps_or_with_an_impossible_peak_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one step"):
+        day_weights(2.0, 0)
+    with pytest.raises(ValueError, match="the peak is 1 to 20"):
+        day_weights(0.9)
