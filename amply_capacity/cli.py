@@ -11,6 +11,7 @@ import typer
 
 from amply_capacity.commands.answer import Json
 from amply_capacity.commands.answer import print_answer as _print
+from amply_capacity.commands.calibrate import calibrate
 from amply_capacity.commands.imports import import_app
 from amply_capacity.commands.ledger import ledger
 from amply_capacity.commands.predict import predict_app
@@ -35,6 +36,7 @@ app.add_typer(predict_app, name="predict")
 app.add_typer(import_app, name="import")
 app.command("profile")(profile)
 app.command("ledger")(ledger)
+app.command("calibrate")(calibrate)
 
 RunName = Annotated[str, typer.Argument(help="A run's directory or name.")]
 Runs = Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")]

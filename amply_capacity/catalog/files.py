@@ -1,8 +1,9 @@
 """The catalog's files under `data/catalog`: their columns, and reading them.
 
 Plain CSV, so that a refresh of the prices shows as a difference that a person can review. The long texts
-that say where a figure comes from stand once, in `sources.csv`; the other tables name them by number in
-`source` and `basis`. Empty means not known.
+that say where a figure comes from stand once, in `sources.csv`; the tables made by `catalog.compact` name
+them by number in `source` and `basis`. `cpu_speed.csv` and `engine_gains.csv` are kept by hand, each row with
+its source. Empty means not known.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from amply_capacity.files import DATA_DIR
 
 __all__ = [
     "CATALOG_DIR",
+    "CpuSpeedRow",
+    "EngineGainRow",
     "NodeRow",
     "PriceRow",
     "RateRow",
@@ -96,7 +99,39 @@ class RateRow(NamedTuple):
     as_of: str
 
 
-Row = TypeVar("Row", SourceRow, NodeRow, PriceRow, RateRow)
+class CpuSpeedRow(NamedTuple):
+    """A row of `cpu_speed.csv`: CPU time of a command on a family over that on `relative_to`; 90 %."""
+
+    family: str
+    relative_to: str
+    processor: str
+    low: str
+    mid: str
+    high: str
+    basis: str
+    rests_on: str
+    source: str
+    as_of: str
+
+
+class EngineGainRow(NamedTuple):
+    """A row of `engine_gains.csv`: what an engine version is published to gain on larger nodes."""
+
+    what: str
+    redis_min_version: str
+    valkey_min_version: str
+    needs: str
+    graviton_min_vcpu: str
+    x86_min_vcpu: str
+    throughput_up_to_percent: str
+    p99_down_by_up_to_percent: str
+    against: str
+    conditions: str
+    source: str
+    as_of: str
+
+
+Row = TypeVar("Row", SourceRow, NodeRow, PriceRow, RateRow, CpuSpeedRow, EngineGainRow)
 
 
 def read_table(row_type: type[Row], path: Path) -> tuple[Row, ...]:
