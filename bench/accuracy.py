@@ -13,13 +13,14 @@ from multiprocessing import get_context
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.progress import progress
-from bench import churn, hits, leak, memory, profiled
+from bench import churn, hits, leak, memory, profiled, throughput
 from bench.claim import Claim, Experiment
 
 __all__ = ["table"]
 
 _PARTS: tuple[Callable[[], list[Experiment]], ...] = (
-    memory.experiments, profiled.experiments, churn.experiments, hits.experiments, leak.experiments)
+    memory.experiments, profiled.experiments, churn.experiments, hits.experiments, leak.experiments,
+    throughput.experiments)
 _BESIDE_EACH_OTHER = 6
 _FILE = "bench.jsonl"
 
@@ -37,7 +38,8 @@ def table() -> str:
             ledger.measure(name, value)
     rows = [(claim, value) for experiment, values in zip(experiments, measured, strict=True)
             for claim, value in zip(experiment.claims, values, strict=True)]
-    return "\n".join([*_lines(rows), "", *_summary(rows)])
+    withheld = [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
+    return "\n".join([*_lines(rows), *withheld, "", *_summary(rows)])
 
 
 def _made(part: Callable[[], list[Experiment]], advance: Callable[[], object]) -> list[Experiment]:

@@ -40,5 +40,7 @@ class Experiment:
     """Runs real servers; what was measured of each claim, in their order."""
     inputs: Any = None
     """What the predictions were made from; its hash stands in the ledger."""
+    withheld: Sequence[str] = field(default=(), kw_only=True)
+    """What could not be predicted, with the reason: told, and not judged."""
     runs_beside_others: bool = field(default=False, kw_only=True)
     """It keeps its own times and leaves most of a core free."""

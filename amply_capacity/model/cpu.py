@@ -1,8 +1,4 @@
-"""What a command costs the server's CPU, from the process' own CPU clock.
-
-First form: one figure at the run's rate. It falls with the rate (threefold from 2,000 to 135,000 commands a
-second), so a plan for another rate is wrong by as much, and says so among its assumptions.
-"""
+"""What a command cost the server's CPU in one run, at the run's own rate; `cpu_curve` carries it to others."""
 
 from __future__ import annotations
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amply_capacity.model.cpu import commands_per_second, cpu_us_per_command
+from amply_capacity.model.cpu_samples import cpu_samples, execution_us
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.model.footprint import footprint
 from amply_capacity.model.latency import latency_by_use_case
 from amply_capacity.model.network import operation_costs
+from amply_capacity.model.trips import operation_trips
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
@@ -36,6 +38,9 @@ def digest(run: Run) -> Evidence:
         latency=latency_by_use_case(run),
         hit_rate=hit_rate(run),
         evictions=round(evictions.mean() * len(run.sound_seconds)) if len(evictions) else None,
+        cpu_samples=cpu_samples(run),
+        execution_us=execution_us(run),
+        trips=operation_trips(run),
     )
 
 

@@ -7,9 +7,11 @@ that the run does not hold is None or missing from its mapping, never 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from amply_capacity.interval import Interval
+from amply_capacity.model.cpu_samples import CpuSample
+from amply_capacity.model.trips import RoundTrips
 
 __all__ = ["Evidence", "Footprint", "Latency", "OperationCost"]
 
@@ -76,7 +78,7 @@ class Evidence:
     """Reasons to read this evidence with care (partial run, libc allocator, …)."""
     footprint: Footprint
     cpu_us_per_command: Interval | None
-    """Server process CPU per command on the recording host, over the run's seconds."""
+    """Server process CPU per command on the recording host, over the run's seconds, at its rate."""
     commands_per_second: float
     """The rate at which `cpu_us_per_command` was measured."""
     operations: Mapping[str, OperationCost]
@@ -84,3 +86,9 @@ class Evidence:
     hit_rate: float | None
     """The application's: cached reads that did not have to be filled."""
     evictions: int | None
+    cpu_samples: tuple[CpuSample, ...] = ()
+    """CPU of the server at the rates of the run: what a curve is fitted to."""
+    execution_us: Mapping[str, float] = field(default_factory=dict)
+    """Mean µs inside each command, by commandstats."""
+    trips: Mapping[str, RoundTrips] = field(default_factory=dict)
+    """Round trips of one operation, by its name."""

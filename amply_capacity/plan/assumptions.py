@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from amply_capacity.catalog.nodes import node_type
 from amply_capacity.interval import Interval
+from amply_capacity.model.credits import HOST_CORES
+from amply_capacity.model.node_speed import cpu_factor
+from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.demand import Demand, Failures
 from amply_capacity.plan.measured import Measured
 
@@ -14,23 +19,19 @@ __all__ = [
     "ELASTICACHE_CONNECTIONS",
     "ENGINE_CORE_SHARE",
     "FRAMING_BYTES",
-    "HOST_OVERHEAD_CORES",
-    "HOST_TO_NODE_CPU",
+    "HOST_CORES",
     "INDEX_MEMBER_BYTES",
     "SMALLEST_INDEX_BYTES",
     "Assumption",
     "assumptions",
 ]
 
-HOST_TO_NODE_CPU = Interval(1.0, 1.25, 1.67)
-"""CPU of a command on a node over that on the recording host."""
 INDEX_MEMBER_BYTES = Interval(64.0, 68.0, 80.0)
 """One 28-character member of a set as a hash table: dictEntry 24–32, sds 32, share of buckets 8–16."""
 SMALLEST_INDEX_BYTES = 216.0
 """A user's index with one member: Redis 7.0 with its own jemalloc."""
 FRAMING_BYTES = Interval(66.0, 95.0, 150.0)
 """Ethernet, IP, TCP and TLS around one request or reply, which the server does not count."""
-HOST_OVERHEAD_CORES = 0.02
 ENGINE_CORE_SHARE = 0.9
 BACKLOG_BYTES = 1_066_224
 ELASTICACHE_CONNECTIONS = 6
@@ -68,12 +69,13 @@ _FIXED = (
                "needs a bigger node", float(BACKLOG_BYTES), "measured on redis 7.0.15"),
     Assumption("share of one core that commands may fill at the peak", ENGINE_CORE_SHARE,
                "AWS, Which metrics should I monitor: EngineCPUUtilization 90 %"),
-    Assumption("cores that a node needs for itself", HOST_OVERHEAD_CORES, _GUESS),
+    Assumption("cores that a node needs for itself", HOST_CORES, _GUESS),
     Assumption("bytes around each request and each reply", FRAMING_BYTES, "guess from header sizes"),
     Assumption("connections that ElastiCache uses itself", float(ELASTICACHE_CONNECTIONS),
                "AWS, Metrics for Valkey and Redis OSS: CurrConnections"),
-    Assumption("burstable nodes run in standard credit mode: the day's mean has to stay below the baseline; "
-               "whether a balance outlasts a long peak is not simulated", None, "AWS, Supported node types"),
+    Assumption("burstable nodes run in standard credit mode, and their balance must never be spent in a "
+               "settled week; a new node begins with none, and is throttled at once under a peak", None,
+               "AWS, Supported node types; EC2, CPU credits"),
     Assumption("the reserved memory holds fragmentation, copy-on-write during a backup, and keys that have "
                "expired but are not reclaimed yet", None, _LEFT_OUT),
     Assumption("a minute of breached SLO is priced in the demand but enters no figure", None, _LEFT_OUT),
@@ -82,7 +84,8 @@ _FIXED = (
 )
 
 
-def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
+def assumptions(demand: Demand, figures: Measured,
+                calibrations: Sequence[Calibration] = ()) -> tuple[Assumption, ...]:
     """Every assumption that the figures of a plan rest on, those of this demand and these runs first."""
     failures, priors = demand.failures, Failures()
 
@@ -90,11 +93,14 @@ def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
         value = getattr(failures, name)
         return Assumption(what, value, _GUESS if value == getattr(priors, name) else _DEMAND_FILE)
 
-    cpu_run = figures.run_of.get("cpu_us_per_command", "no run")
+    family = node_type(demand.cluster.node_type).family
+    observed = [one.observation for one in calibrations]
     return (
-        Assumption("CPU of a command on the node over that on the recording host", HOST_TO_NODE_CPU, _GUESS),
-        Assumption("commands per second at which CPU per command was measured; at fewer, each costs more",
-                   round(figures.commands_per_second, 1), cpu_run),
+        Assumption(f"CPU of a command on a {family} node over that on the recording host",
+                   cpu_factor(family, observed),
+                   f"{len(observed)} calibration{'s' * (len(observed) != 1)} of real nodes" if observed else
+                   "prior: published speeds of families, and a guess of the host; no node was measured"),
+        *_rates_of(figures),
         outage("failures of a node per year", "per_node_year"),
         outage("minutes without Redis when a single node fails", "minutes_single"),
         outage("minutes without Redis when a replica takes over", "minutes_replica"),
@@ -106,6 +112,16 @@ def assumptions(demand: Demand, figures: Measured) -> tuple[Assumption, ...]:
         *_reserve_advice(demand.cluster.reserved_memory_percent),
         *_FIXED,
     )
+
+
+def _rates_of(figures: Measured) -> list[Assumption]:
+    if figures.cpu is None:
+        return []
+    return [Assumption("round trips a second at which CPU was measured; what lies outside follows the law of "
+                       "idle gaps", Interval(figures.cpu.slowest_per_second, figures.cpu.slowest_per_second,
+                                             figures.cpu.fastest_per_second),
+                       f"{figures.cpu.samples} samples, of {figures.run_of['CPU per command']} and others "
+                       "like it")]
 
 
 def _reserve_advice(reserved_percent: float) -> list[Assumption]:

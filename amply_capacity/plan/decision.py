@@ -17,6 +17,7 @@ from amply_capacity.catalog import nodes, prices
 from amply_capacity.errors import BadInput, NotOffered
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.assumptions import Assumption, assumptions
+from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.candidates import Excuse, bill_for, candidates
 from amply_capacity.plan.cost import Bill, SpecRow, spec_table
 from amply_capacity.plan.demand import Demand
@@ -110,9 +111,9 @@ class Plan:
         }
 
     def _needs_by_month(self) -> list[dict[str, Any]]:
-        """The 5 %, 50 % and 95 % worlds' needs of each constraint, for the months of the plan."""
-        bands = {name: np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-                 for name, values in self.needs.by_constraint.items()}
+        """The 5 %, 50 % and 95 % worlds' needs of each constraint on the chosen type, month by month."""
+        node = nodes.node_type(self.chosen.bill.node_type)
+        bands = {name: np.quantile(self.needs.of(node, name), [0.05, 0.5, 0.95], axis=0) for name in UNITS}
         return [
             {"month": month.month, "constraint": name, "unit": UNITS[name]}
             | {key: float(f"{bands[name][row, m + 1]:.6g}") for row, key in enumerate(("low", "mid", "high"))}
@@ -127,7 +128,7 @@ class Plan:
 
 
 def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, worlds: int = 10_000,
-              seed: int = 1) -> Plan:
+              seed: int = 1, calibrations: Sequence[Calibration] = ()) -> Plan:
     """Sizes, prices and projects the demand on the evidence; the first month is the one after `start`.
 
     The same inputs and seed give the same plan, byte for byte. Raises BadInput where no run is given or
@@ -136,7 +137,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     """
     figures, drawn = measured(evidences), Worlds(worlds, seed)
     load = workload(demand, drawn)
-    need = needs(demand, figures, load, drawn)
+    need = needs(demand, figures, load, drawn, calibrations)
     sold, excuses = candidates(demand)
     first_fits = [fit_of(candidate.node, demand, need, 1) for candidate in sold]
     start_at = next((i for i, fit in enumerate(first_fits) if fit.is_enough), None)
@@ -168,7 +169,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         today=today(demand, need, months),
         alternatives=_alternatives(demand, ranked[0].bill),
         objectives=objectives(demand, figures),
-        assumptions=assumptions(demand, figures),
+        assumptions=assumptions(demand, figures, calibrations),
         needs=need,
         figures=figures,
         demand=demand,

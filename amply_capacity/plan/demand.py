@@ -51,6 +51,7 @@ _STRICT: ConfigDict = {"extra": "forbid"}
 # Defaults of what a file may leave out. The pool's size is that of lib/redis.py in elasticache-redis.md.
 # The others are guesses with wide bounds: AWS publishes neither failure rates nor firm recovery times.
 _POOL_SIZE = Interval.exact(20.0)
+_EQUAL_DAYS = Interval.exact(1.0)
 _PER_NODE_YEAR = Interval(0.05, 0.3, 2.0)
 _MINUTES_SINGLE = Interval(5.0, 10.0, 20.0)
 _MINUTES_REPLICA = Interval(0.3, 0.7, 2.0)
@@ -103,7 +104,8 @@ class Organisations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """`[activity]`: operations of one registered user, means over the day, and the peak over the mean."""
+    """`[activity]`: operations of one registered user, means over the week; the busiest minutes over that
+    mean, and a weekend day over a weekday."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     requests_per_user_hour: Amount
@@ -117,6 +119,7 @@ class Activity:
     active_lists_per_user_day: Amount
     tasks_per_user_hour: Amount
     result_reads_per_task: Amount
+    weekend_to_weekday: Amount = _EQUAL_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

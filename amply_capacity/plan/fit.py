@@ -100,16 +100,17 @@ class Fit:
 def fit_of(node: NodeType, demand: Demand, need: Needs, month: int) -> Fit:
     """The node type against the needs of one month, 0 being today."""
     confidence = demand.plan.confidence
+    one_month = slice(month, month + 1)
     constraints = []
     for constraint, capacity in capacities(node, demand).items():
-        needed = need.by_constraint[constraint][:, month]
+        needed = need.of(node, constraint, one_month)[:, 0]
         low, mid, high, at_confidence = np.quantile(needed, [0.05, 0.5, 0.95, confidence])
         available = capacity.available
         probability = None if available is None else float(np.mean(needed <= available))
         constraints.append(Headroom(constraint, float(low), float(mid), float(high), float(at_confidence),
                                     available, capacity.how, probability))
-    one_month = Needs({name: values[:, month:month + 1] for name, values in need.by_constraint.items()}, {})
-    return Fit(node.name, tuple(constraints), float(np.mean(fits(node, demand, one_month))), confidence)
+    share = float(np.mean(fits(node, demand, need, one_month)))
+    return Fit(node.name, tuple(constraints), share, confidence)
 
 
 def in_words(value: float, unit: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from amply_capacity.errors import BadInput, BadRun
-from amply_capacity.interval import Interval
+from amply_capacity.model.cpu_curve import CpuCurve, cpu_curve
 from amply_capacity.model.evidence import Evidence, Footprint, Latency, OperationCost
+from amply_capacity.model.trips import RoundTrips
 
 __all__ = ["Measured", "measured"]
 
@@ -23,9 +24,11 @@ class Measured:
     """
 
     footprint: Footprint
-    cpu_us_per_command: Interval | None
-    commands_per_second: float
+    cpu: CpuCurve | None
+    """From all runs of the best one's server: the more rates, the better it is known."""
     operations: Mapping[str, OperationCost]
+    trips: Mapping[str, RoundTrips]
+    """Round trips of one operation, by its name."""
     latency: Mapping[str, Latency]
     hit_rate: float | None
     evictions_per_minute: float | None
@@ -38,9 +41,10 @@ class Measured:
         """Raises BadRun naming every needed figure that no run holds, and the run to make."""
         missing = [f"bytes of a {name.removesuffix('_bytes')}" for name in footprint
                    if getattr(self.footprint, name) is None]
-        if self.cpu_us_per_command is None:
+        if self.cpu is None:
             missing.append("CPU per command")
-        missing += [f"cost of the operation {name}" for name in operations if name not in self.operations]
+        missing += [f"cost of the operation {name}" for name in operations
+                    if name not in self.operations or name not in self.trips]
         if missing:
             raise BadRun("the runs given do not hold every figure that this demand needs",
                          got=f"no {', no '.join(missing)} in {', '.join(run.run_id for run in self.runs)}",
@@ -81,14 +85,17 @@ def measured(runs: Sequence[Evidence]) -> Measured:
 
     footprint = {name.name: first(name.name, [getattr(run.footprint, name.name) for run in best])
                  for name in fields(Footprint)}
-    # The CPU figure and the rate that it was measured at belong together.
-    cpu_run = next((run for run in best if run.cpu_us_per_command is not None), best[0])
+    timed = [run for run in best if run.cpu_samples]
+    timed = [run for run in timed if run.server == timed[0].server]  # one curve is of one kind of server
+    run_of |= {"CPU per command": timed[0].run_id} if timed else {}
     return Measured(
         footprint=Footprint(**footprint),
-        cpu_us_per_command=first("cpu_us_per_command", [run.cpu_us_per_command for run in best]),
-        commands_per_second=cpu_run.commands_per_second,
+        cpu=cpu_curve([sample for run in timed for sample in run.cpu_samples],
+                      {run.run_id: run.execution_us for run in timed}) if timed else None,
         operations={name: first(name, [run.operations.get(name) for run in best])
                     for name in sorted({name for run in best for name in run.operations})},
+        trips={name: next(run.trips[name] for run in best if name in run.trips)
+               for name in sorted({name for run in best for name in run.trips})},
         latency={name: first(f"{name} latency", [run.latency.get(name) for run in best])
                  for name in sorted({name for run in best for name in run.latency})},
         hit_rate=first("hit_rate", [run.hit_rate for run in best]),

@@ -6,23 +6,27 @@ constraint. Arrays have the shape (worlds, months), column 0 today, as in `workl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.interval import Interval
+from amply_capacity.model.credits import CreditRules, credit_rules
+from amply_capacity.model.node_speed import cpu_factors
+from amply_capacity.model.throttling import sustainable_cores
 from amply_capacity.plan.assumptions import (
     BACKLOG_BYTES,
     ELASTICACHE_CONNECTIONS,
     ENGINE_CORE_SHARE,
     FRAMING_BYTES,
-    HOST_OVERHEAD_CORES,
-    HOST_TO_NODE_CPU,
+    HOST_CORES,
     INDEX_MEMBER_BYTES,
     SMALLEST_INDEX_BYTES,
 )
+from amply_capacity.plan.calibrations import Calibration
+from amply_capacity.plan.cores import engine_cores
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.workload import Workload
@@ -38,18 +42,48 @@ UNITS: Mapping[str, str] = {
     "network": "bits per second",
     "network_burst": "bits per second",
 }
-"""The constraints, and the unit of each: `cpu` is the engine's thread at the peak, `cpu_credits` the whole
-node's mean; `network` is the mean rate against the baseline, `network_burst` the peak rate against the burst,
-of the busier direction."""
+"""The constraints, and the unit of each: `cpu` is the engine's thread at the peak; `cpu_credits` the whole
+node's mean, raised to what would need as many credits every day, where quiet weekends do not make up for busy
+weeks; `network` is the mean rate against the baseline, `network_burst` the peak rate against the burst, of
+the busier direction."""
+
+_CPU = ("cpu", "cpu_credits")
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What the load needs, by constraint, and the parts of its memory."""
 
-    by_constraint: Mapping[str, Floats]
+    anywhere: Mapping[str, Floats]
+    """What does not depend on the node type."""
+    host_cores: Mapping[str, Floats]
+    """The engine's CPU on the recording host: `cpu` at the peak, `cpu_credits` the mean."""
+    cpu_factor: Mapping[str, Floats]
+    """Of a node family over the recording host, shape (worlds,)."""
+    day_peak_to_mean: Floats
+    weekend_to_weekday: Floats
     memory_items: Mapping[str, Floats]
     """Bytes by what holds them; they add up to `used_memory` before any of it is kept free."""
+    _sustainable: dict[CreditRules, Floats] = field(default_factory=dict, compare=False, repr=False)
+
+    def of(self, node: NodeType, constraint: str, months: slice = _ALL) -> Floats:
+        """What this node type has to give of one constraint, shape (worlds, months)."""
+        if constraint not in _CPU:
+            return self.anywhere[constraint][:, months]
+        cores: Floats = self.host_cores[constraint][:, months] * self.cpu_factor[node.family][:, None]
+        return cores if constraint == "cpu" else cores * self._week_factor(node)[:, None] + HOST_CORES
+
+    def _week_factor(self, node: NodeType) -> Floats:
+        """The baseline over the highest mean that never exhausts the credits, 1 where all days are equal."""
+        if node.vcpu is None or node.cpu_baseline_percent_per_vcpu is None:
+            return np.ones_like(self.day_peak_to_mean)
+        rules = credit_rules(node)
+        if rules not in self._sustainable:
+            self._sustainable[rules] = sustainable_cores(rules, self.day_peak_to_mean,
+                                                         self.weekend_to_weekday)
+        # A high peak is not the credits' to refuse: beyond one core it is `cpu` that does not fit.
+        return np.maximum((float(rules.baseline_cores) - HOST_CORES) / self._sustainable[rules], 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +95,8 @@ class Capacity:
     """In words, for the reason that names it."""
 
 
-def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds) -> Needs:
+def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds,
+          calibrations: Sequence[Calibration] = ()) -> Needs:
     """Raises BadRun where the demand needs a figure that no run holds."""
     counted = {
         "session_bytes": load.sessions,
@@ -76,26 +111,26 @@ def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds) -> 
     figures.require(used, operations)
     items = _memory_items({name: counted[name] for name in used}, figures, demand, load, worlds)
     commands, bytes_in, bytes_out = _per_user(figures, load, operations)
-    assert figures.cpu_us_per_command is not None
-    cpu_us = (worlds.draw("evidence.cpu_us_per_command", figures.cpu_us_per_command)
-              * worlds.draw("prior.host_to_node_cpu", HOST_TO_NODE_CPU))
     framing = commands * worlds.draw("prior.framing_bytes", FRAMING_BYTES)
     # What comes in is written to a replica at most once more: counted always, as the backlog is.
     busier_bytes = np.maximum(bytes_in + framing, bytes_out + framing + bytes_in)
-    cores = load.users * (commands * cpu_us / 1e6)[:, None]
     bits = load.users * (8.0 * busier_bytes)[:, None]
-    peak = load.peak_to_mean[:, None]
     free_factor = _free_factor(demand.slo.free_memory_percent, worlds)[:, None]
-    memory = np.sum(list(items.values()), axis=0) * free_factor
+    at_peak, mean = engine_cores(figures, load, operations, worlds)
+    # One draw for all families: what is not known of the host is common to them.
+    factors = {family: worlds.draw("prior.node_cpu", factor) for family, factor in cpu_factors(
+        [one.observation for one in calibrations]).items()}
     return Needs(
-        by_constraint={
-            "memory": memory,
-            "cpu": cores * peak,
-            "cpu_credits": cores + HOST_OVERHEAD_CORES,
+        anywhere={
+            "memory": np.sum(list(items.values()), axis=0) * free_factor,
             "connections": load.connections,
             "network": bits,
-            "network_burst": bits * peak,
+            "network_burst": bits * load.peak_to_mean[:, None],
         },
+        host_cores={"cpu": at_peak, "cpu_credits": mean},
+        cpu_factor=factors,
+        day_peak_to_mean=load.day_peak_to_mean,
+        weekend_to_weekday=load.weekend_to_weekday,
         memory_items=items,
     )
 
@@ -127,13 +162,14 @@ def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
     return found
 
 
-def fits(node: NodeType, demand: Demand, need: Needs) -> np.typing.NDArray[np.bool_]:
+def fits(node: NodeType, demand: Demand, need: Needs,
+         months: slice = _ALL) -> np.typing.NDArray[np.bool_]:
     """Where the node type has enough of everything; nowhere, if the catalog lacks a fact about it."""
-    enough = np.ones_like(need.by_constraint["memory"], dtype=np.bool_)
+    enough = np.ones_like(need.anywhere["memory"][:, months], dtype=np.bool_)
     for constraint, capacity in capacities(node, demand).items():
         if capacity.available is None:
             return np.zeros_like(enough)
-        enough &= need.by_constraint[constraint] <= capacity.available
+        enough &= need.of(node, constraint, months) <= capacity.available
     return enough
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from amply_capacity.model.day import day_means
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.worlds import Floats, Worlds
 
@@ -45,6 +46,14 @@ class Workload:
     """Mean operations of one registered user by operation name, shape (worlds,)."""
     peak_to_mean: Floats
     """Shape (worlds,)."""
+    weekend_to_weekday: Floats
+    """Rate of a weekend day over that of a weekday, shape (worlds,)."""
+
+    @property
+    def day_peak_to_mean(self) -> Floats:
+        """A weekday's peak over that day's own mean, shape (worlds,)."""
+        weekday, _ = day_means(np.ones_like(self.peak_to_mean), self.weekend_to_weekday)
+        return np.maximum(self.peak_to_mean / weekday, 1.0)
 
     def operations_per_second(self, operation: str, *, peak: bool) -> Floats:
         """Rate of one operation (not of commands), shape (worlds, months)."""
@@ -81,6 +90,7 @@ def workload(demand: Demand, worlds: Worlds) -> Workload:
         connections=_connections(demand, worlds, growth),
         per_user_per_second=rates,
         peak_to_mean=peak_to_mean,
+        weekend_to_weekday=worlds.draw("activity.weekend_to_weekday", demand.activity.weekend_to_weekday),
     )
 
 
@@ -96,7 +106,8 @@ def _per_user_per_second(demand: Demand, worlds: Worlds) -> dict[str, Floats]:
     """Operations a second of one registered user, by the names that the traffic uses."""
     activity = demand.activity
     drawn = {name: worlds.draw(f"activity.{name}", getattr(activity, name))
-             for name in (field.name for field in fields(activity)) if name != "peak_to_mean"}
+             for name in (field.name for field in fields(activity))
+             if name not in {"peak_to_mean", "weekend_to_weekday"}}
     requests = drawn["requests_per_user_hour"] / _HOUR_S
     tasks = drawn["tasks_per_user_hour"] / _HOUR_S
     return {

@@ -39,3 +39,8 @@ class Worlds:
         """The values of the number called `name`, shape (count,); tails beyond `at_least` are cut there."""
         rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
         return np.maximum(interval.sample(rng, self.count), at_least)
+
+    def pick(self, name: str, of: int) -> NDArray[np.int64]:
+        """One of so many equally likely things in each world, by number, shape (count,)."""
+        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        return rng.integers(of, size=self.count)

@@ -15,6 +15,7 @@ from amply_capacity import __version__
 from amply_capacity.interval import Interval
 from amply_capacity.model.digest import digest
 from amply_capacity.model.latency import operation_table
+from amply_capacity.plan.calibrations import read_calibrations
 from amply_capacity.plan.decision import Plan, make_plan
 from amply_capacity.plan.demand import load_demand
 from amply_capacity.report.money import usd
@@ -93,7 +94,8 @@ def month_text(month: str) -> str:
 def _plan(runs: Sequence[Run], demand: Path, worlds: int, seed: int) -> Plan:
     evidences = [digest(run) for run in runs]
     newest = max(datetime.fromisoformat(evidence.recorded_at) for evidence in evidences)
-    return make_plan(evidences, load_demand(demand), start=newest.date(), worlds=worlds, seed=seed)
+    return make_plan(evidences, load_demand(demand), start=newest.date(), worlds=worlds, seed=seed,
+                     calibrations=read_calibrations())
 
 
 def _run_facts(run: Run) -> dict[str, Any]:

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from amply_capacity.interval import Interval
+from amply_capacity.model.cpu_samples import CpuSample
 from amply_capacity.model.evidence import Evidence, Footprint, Latency, OperationCost
+from amply_capacity.model.trips import RoundTrips
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "demand.example.toml"
 
 
 def about(mid: float, percent: float = 1.0) -> Interval:
     return Interval(mid * (1 - percent / 100), mid, mid * (1 + percent / 100))
+
+
+def cpu_samples(run_id: str, us_at_rate: dict[float, float], seconds: float = 60.0) -> tuple[CpuSample, ...]:
+    """Of GETs: µs of CPU a round trip at so many a second."""
+    return tuple(CpuSample(run_id, seconds, rate, {"get": 1.0}, rate * each / 1e6, 0.01)
+                 for rate, each in us_at_rate.items())
 
 
 def evidence_of_a_mixed_run(**changes: Any) -> Evidence:
@@ -32,7 +40,9 @@ def evidence_of_a_mixed_run(**changes: Any) -> Evidence:
         "cpu_us_per_command": about(12, 10), "commands_per_second": 3_000.0,
         "operations": {name: OperationCost(*cost) for name, cost in costs.items()},
         "latency": {"sessions": Latency(90_000, 0.1, 0.4, 0.5), "cache": Latency(20_000, 0.1, 0.4, None)},
-        "hit_rate": 0.93, "evictions": 0,
+        "hit_rate": 0.93, "evictions": 0, "execution_us": {"get": 1.5},
+        "cpu_samples": cpu_samples("20261123T160000Z-mixed-abc123", {300: 54.0, 3_000: 24.5, 20_000: 12.0}),
+        "trips": {name: RoundTrips(float(cost[0]), {"get": 1.0}) for name, cost in costs.items()},
     }
     return Evidence(**values | changes)
 

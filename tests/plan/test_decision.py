@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from amply_capacity.catalog import prices
 from amply_capacity.errors import BadInput
 from amply_capacity.model.evidence import Evidence, Latency
+from amply_capacity.plan.calibrations import node_cpu_factor
 from amply_capacity.plan.decision import Plan, make_plan
 from amply_capacity.plan.demand import Demand
 
@@ -144,7 +145,7 @@ def test_warnings_of_the_runs_and_the_figures_taken_from_them_are_passed_on(
     run = evidence(warnings=("the allocator is libc",), verdict="partial")
     (said,) = make_plan([run], demand(), start=date(2026, 11, 23), worlds=100).as_json()["evidence"]
     assert said["warnings"] == ["the allocator is libc"]
-    assert {"session_bytes", "cpu_us_per_command", "validate"} <= set(said["figures"])
+    assert {"session_bytes", "CPU per command", "validate"} <= set(said["figures"])
 
 
 def test_a_promise_is_met_broken_or_not_measured(evidence: Runs, demand: Demands) -> None:
@@ -161,7 +162,9 @@ def test_what_was_assumed_is_said_with_its_source(plan: Plans) -> None:
     said = plan().as_json()["assumptions"]
     assert all(row["what"] and row["source"] for row in said)
     host = next(row for row in said if "recording host" in row["what"])
-    assert host["value"] == {"low": 1.0, "mid": 1.25, "high": 1.67, "confidence": 0.9}
+    factor = node_cpu_factor("cache.t3.micro")
+    assert (host["value"]["low"], host["value"]["high"]) == (factor.low, factor.high)
+    assert "no node was measured" in host["source"]
     assert "guess" in host["source"]
 
 

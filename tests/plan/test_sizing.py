@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plan_inputs import cpu_samples
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.evidence import Evidence
+from amply_capacity.model.node_speed import Observation
+from amply_capacity.plan.calibrations import Calibration, node_cpu_factor
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import fit_of
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.sizing import Needs, capacities, fits, needs, table_bytes
+from amply_capacity.plan.sizing import UNITS, Needs, capacities, fits, needs, table_bytes
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
 
@@ -85,7 +88,8 @@ def test_connections_are_whole_tasks_times_workers_times_pool(demand: Demands) -
 
 def test_a_month_of_impossible_growth_stays_a_number(demand: Demands, evidence: Runs) -> None:
     need = needs_of(demand({"users.growth_percent_per_month": 1_000, "plan.horizon_months": 120}), evidence())
-    assert all(np.isfinite(values).all() for values in need.by_constraint.values())
+    node = node_type("cache.t3.micro")
+    assert all(np.isfinite(need.of(node, name)).all() for name in UNITS)
 
 
 @pytest.mark.parametrize(("keys", "buckets"), [
@@ -105,7 +109,7 @@ def test_memory_is_the_counts_times_the_measured_bytes(demand: Demands, evidence
     assert need.memory_items["index"][:, 0] == pytest.approx(10_000 * 1_000)
     free_share = 0.75
     whole = sum(values[:, 0] for values in need.memory_items.values())
-    assert need.by_constraint["memory"][:, 0] == pytest.approx(whole)
+    assert need.anywhere["memory"][:, 0] == pytest.approx(whole)
     capacity = capacities(node_type("cache.t3.micro"), demand())["memory"]
     assert capacity.available == pytest.approx(402_653_184 * free_share)
 
@@ -117,12 +121,53 @@ def test_cpu_is_commands_times_measured_cpu_times_the_slower_core(demand: Demand
         "tasks_per_user_hour")}
     only_validate = demand(zero | {"users.registered": 36_000, "activity.requests_per_user_hour": 100,
                                    "activity.peak_to_mean": 3})
-    need = needs_of(only_validate, evidence(cpu_us_per_command=Interval.exact(12)), worlds=Worlds(20_000, 1))
-    mean_cores = 1_000 * 12e-6
-    peak, mean = need.by_constraint["cpu"][:, 0], need.by_constraint["cpu_credits"][:, 0]
-    assert np.median(peak) == pytest.approx(3 * mean_cores * 1.25, rel=0.01)
-    assert np.quantile(peak, 0.95) == pytest.approx(3 * mean_cores * 1.67, rel=0.02)
-    assert np.median(mean) == pytest.approx(mean_cores * 1.25 + 0.02, rel=0.01)
+    run = evidence()
+    need = needs_of(only_validate, run, worlds=Worlds(20_000, 1))
+    curve = measured([run]).cpu
+    assert curve is not None
+    at_peak, mean = curve.cores(np.array([3_000.0, 1_000.0]))[0]
+    node = node_type("cache.t3.micro")
+    factor = node_cpu_factor("cache.t3.micro")
+    peak = need.of(node, "cpu")[:, 0]
+    assert np.median(peak) == pytest.approx(at_peak * factor.mid, rel=0.03)
+    assert np.quantile(peak, 0.95) > at_peak * factor.high * 0.97
+    credits = np.median(need.of(node, "cpu_credits")[:, 0])
+    assert credits < mean * factor.mid + 0.02, "a round trip costs less in the busy hours of a day"
+    assert credits == pytest.approx(mean * factor.mid + 0.02, rel=0.12)
+
+
+def test_runs_of_one_server_share_a_curve_and_another_servers_stay_out(evidence: Runs) -> None:
+    one = evidence(cpu_samples=cpu_samples("a", {300: 54.0}), run_id="a")
+    two = evidence(cpu_samples=cpu_samples("b", {20_000: 12.0}), run_id="b",
+                   recorded_at="2026-11-25T00:00:00Z")
+    other = evidence(cpu_samples=cpu_samples("c", {3_000: 90.0}), run_id="c", server="valkey 8.1.0",
+                     recorded_at="2026-11-01T00:00:00Z")
+    curve = measured([one, two, other]).cpu
+    assert curve is not None
+    assert (curve.samples, curve.slowest_per_second, curve.fastest_per_second) == (2, 300, 20_000)
+    assert curve.us_per_command(3_000).mid < 40
+
+
+def test_a_faster_family_needs_less_cpu_and_a_calibration_narrows_all(
+        demand: Demands, evidence: Runs) -> None:
+    seen = Observation("t3", 1.0, 0.05, False, "it was seen", {})
+    observed = Calibration("cache.t3.micro", seen, {}, None, None)
+    figures, drawn = measured([evidence()]), Worlds(4_000, 1)
+    load = workload(demand(), drawn)
+    prior, known = needs(demand(), figures, load, drawn), needs(demand(), figures, load, drawn, [observed])
+    micro, graviton = node_type("cache.t3.micro"), node_type("cache.r8g.large")
+    assert np.median(prior.of(graviton, "cpu")) < np.median(prior.of(micro, "cpu"))
+    for node in (micro, graviton):
+        before, after = (one.cpu_factor[node.family] for one in (prior, known))
+        assert np.ptp(np.quantile(after, [0.05, 0.95])) < np.ptp(np.quantile(before, [0.05, 0.95]))
+
+
+def test_quiet_weekends_do_not_pay_for_busy_weekdays(demand: Demands, evidence: Runs) -> None:
+    busy = {"users.registered": 5_000, "activity.requests_per_user_hour": 5_000, "activity.peak_to_mean": 2}
+    node = node_type("cache.t3.micro")
+    equal, quiet = (np.median(needs_of(demand(busy | {"activity.weekend_to_weekday": ratio}), evidence())
+                              .of(node, "cpu_credits")[:, 0]) for ratio in (1.0, 0.2))
+    assert quiet > 1.02 * equal
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -131,8 +176,9 @@ def test_more_users_never_need_less_of_anything(
         demand: Demands, evidence: Runs, users: float, factor: float) -> None:
     few = needs_of(demand({"users.registered": users}), evidence())
     many = needs_of(demand({"users.registered": users * factor}), evidence())
-    for constraint, values in few.by_constraint.items():
-        assert (many.by_constraint[constraint] >= values * (1 - 1e-12)).all(), constraint
+    node = node_type("cache.t3.micro")
+    for constraint in UNITS:
+        assert (many.of(node, constraint) >= few.of(node, constraint) * (1 - 1e-9)).all(), constraint
 
 
 def test_more_live_or_stale_sessions_than_the_median_make_an_index_bigger(
@@ -180,9 +226,9 @@ def test_a_network_without_a_burst_is_held_to_its_baseline(demand: Demands) -> N
 
 
 def test_an_uncertain_wish_for_free_memory_counts_in_each_world(demand: Demands, evidence: Runs) -> None:
-    sure = needs_of(demand({"slo.free_memory_percent": 20}), evidence()).by_constraint["memory"]
+    sure = needs_of(demand({"slo.free_memory_percent": 20}), evidence()).anywhere["memory"]
     unsure = needs_of(demand({"slo.free_memory_percent": {"low": 10, "mid": 20, "high": 40}}), evidence())
-    ratio = unsure.by_constraint["memory"][:, 0] / sure[:, 0]
+    ratio = unsure.anywhere["memory"][:, 0] / sure[:, 0]
     assert np.median(ratio) == pytest.approx(1, rel=0.02)
     assert np.quantile(ratio, 0.95) == pytest.approx(0.8 / 0.6, rel=0.05)
 
@@ -190,7 +236,7 @@ def test_an_uncertain_wish_for_free_memory_counts_in_each_world(demand: Demands,
 def test_a_run_that_lacks_needed_figures_is_refused_with_all_of_them(demand: Demands, evidence: Runs) -> None:
     full = evidence()
     run = replace(full, footprint=replace(full.footprint, session_bytes=None, result_bytes=None),
-                  cpu_us_per_command=None, operations={"validate": full.operations["validate"]})
+                  cpu_samples=(), operations={"validate": full.operations["validate"]})
     with pytest.raises(BadRun) as caught:
         needs_of(demand(), run)
     for text in ("bytes of a session", "bytes of a result", "no CPU per command", "mixed.py", run.run_id,
@@ -208,13 +254,13 @@ def test_a_figure_of_a_use_case_that_nobody_uses_is_not_asked_for(demand: Demand
 
 def test_each_figure_comes_whole_from_the_best_run_that_holds_it(evidence: Runs) -> None:
     full = evidence()
-    newest = replace(full, run_id="newest", recorded_at="2026-11-25T00:00:00Z", cpu_us_per_command=None,
-                     commands_per_second=9.0, hit_rate=0.5)
+    newest = replace(full, run_id="newest", recorded_at="2026-11-25T00:00:00Z", cpu_samples=(),
+                     hit_rate=0.5)
     partial = replace(full, run_id="partial", recorded_at="2026-11-30T00:00:00Z", verdict="partial")
     figures = measured([full, partial, newest])
     assert [run.run_id for run in figures.runs] == ["newest", full.run_id, "partial"]
     assert figures.run_of["session_bytes"] == "newest"
-    assert figures.run_of["cpu_us_per_command"] == full.run_id
-    assert (figures.hit_rate, figures.commands_per_second) == (0.5, 3_000.0)
+    assert figures.run_of["CPU per command"] == full.run_id
+    assert figures.hit_rate == 0.5
     with pytest.raises(BadInput, match="no run"):
         measured([])

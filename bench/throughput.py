@@ -1,0 +1,190 @@
+"""CPU per command, response times and knees predicted, then measured, at rates and mixes not fitted to.
+
+A server on one core, the generator on the other. Developed on seeds 1 to 9.
+"""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from amply_capacity.model.cpu_curve import CpuCurve, curve_of
+from amply_capacity.model.cpu_samples import cpu_samples
+from amply_capacity.model.latency_curve import latency_curve, quantile_within_us
+from amply_capacity.model.trips import RoundTrips, mixed_trips, operation_trips
+from amply_capacity.run.reader import Run, read_run
+from amply_capacity.traffic.mix import CACHE_MIX, DEFAULT_MIX, RATE_LIMIT_MIX, SESSIONS_MIX, format_mix
+from bench.claim import Claim, Experiment
+from bench.rig import LOCUSTFILES, SCENARIOS, Rig, rig
+
+__all__ = ["experiments"]
+
+_SEED = 5_100
+_USERS = ("-u", "50", "-r", "50")
+_CPU_RATE, _CPU_MIX, _P99_ONE, _P99_MIXED, _KNEE = 0.05, 0.08, 0.25, 0.35, 0.15
+_MIXED, _SCRIPTS = SCENARIOS / "mixed.py", LOCUSTFILES / "scripts.py"
+_FIT_RATES, _QUANTILES = (250, 1_500, 12_000), (0.5, 0.99)
+_FIT_SECONDS, _SECONDS, _LATENCY_SECONDS, _SEARCH_SECONDS = 8.0, 8.0, 16.0, 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """One run to make."""
+
+    name: str
+    file: Path
+    rate: int
+    seed: int
+    seconds: float
+    mix: Mapping[str, int] = field(default_factory=dict)
+    loops: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """Scripts of a known cost: what is fitted, and what is then predicted."""
+
+    name: str
+    loops: str
+    fitted: tuple[int, ...]
+    unseen: tuple[int, ...]
+    knee_p99_ms: float
+    allowed: float
+
+
+_RATES = tuple(_Load("mixed", _MIXED, rate, _SEED + 20 + number, _SECONDS)
+               for number, rate in enumerate((600, 3_500, 7_000, 20_000)))
+_MIXES = (
+    _Load("sessions alone", SCENARIOS / "sessions.py", 2_500, _SEED + 31, _SECONDS, SESSIONS_MIX),
+    _Load("rate limits alone", SCENARIOS / "rate_limit.py", 2_500, _SEED + 32, _SECONDS, RATE_LIMIT_MIX),
+    _Load("cached reads alone", SCENARIOS / "cache.py", 5_000, _SEED + 33, _SECONDS, CACHE_MIX),
+    _Load("results, log-ins", _MIXED, 2_500, _SEED + 34, _SECONDS,
+          {"store_result": 300, "get_result": 300, "create": 200, "validate": 200}),
+    _Load("touches, reads", _MIXED, 5_000, _SEED + 35, _SECONDS,
+          {"touch": 500, "cached_read": 300, "check": 200}),
+)
+_QUEUES = (
+    _Queue("one script of 0.4 ms", "costly=100000:1", (120, 700), (1_000, 1_350), 5.0, _P99_ONE),
+    _Queue("scripts of 0.05 and 0.6 ms", "cheap=10000:9,costly=140000:1", (300, 1_800), (3_000, 4_200), 5.0,
+           _P99_MIXED),
+    _Queue("one script of 0.9 ms", "costly=200000:1", (60, 350), (520, 650), 20.0, _P99_ONE),
+)
+
+
+def experiments() -> list[Experiment]:
+    """The runs that are fitted are made here; those that are predicted when the experiments are measured."""
+    bench = _Bench()
+    fitted = bench.runs([_Load("mixed", _MIXED, rate, _SEED + number, _FIT_SECONDS)
+                         for number, rate in enumerate(_FIT_RATES)])
+    curve = curve_of(fitted)
+    trips = operation_trips(fitted[-1])
+    made = [_cpu(bench, curve, trips, load, "CPU per command, another rate", _CPU_RATE) for load in _RATES]
+    made += [_cpu(bench, curve, trips, load, "CPU per command, another mix", _CPU_MIX) for load in _MIXES]
+    for number, queue in enumerate(_QUEUES):
+        made += _queued(bench, queue, _SEED + 50 + 10 * number)
+    return made
+
+
+class _Bench:
+    """Makes runs on one server, which ends with the process."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._rig: Rig | None = None
+        self._scratch = Path()
+        self._count = 0
+
+    def run(self, load: _Load, *arrivals: str) -> Run:
+        if self._rig is None:
+            self._rig = self._stack.enter_context(rig())
+            self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+            atexit.register(self._stack.close)
+        self._rig.empty()
+        self._count += 1
+        directory = self._scratch / f"{self._count}"
+        words = [*_USERS, *(arrivals or ("--arrivals", "poisson")), "--rate", str(load.rate), "--seed",
+                 str(load.seed)]
+        words += ["--mix", format_mix(load.mix)] if load.mix else []
+        words += ["--prefill", "0"] if load.loops else []
+        self._rig.locust(load.file, *words, seconds=load.seconds, run_dir=directory,
+                         env={"AMPLY_BENCH_LOOPS": load.loops})
+        return read_run(directory)
+
+    def runs(self, loads: Sequence[_Load]) -> list[Run]:
+        return [self.run(load) for load in loads]
+
+
+def _cpu(bench: _Bench, curve: CpuCurve, trips: Mapping[str, RoundTrips], load: _Load, what: str,
+         allowed: float) -> Experiment:
+    """What an operation sends is known from the fitted runs, how often it comes from the mix."""
+    mix = load.mix or DEFAULT_MIX
+    total = sum(mix.values())
+    asked = mixed_trips(trips, {name: load.rate * weight / total for name, weight in mix.items()})
+    commands = asked.commands_per_round if load.mix else None
+    predicted = curve.us_per_command(asked.count, commands, of_a_run=True)
+    claim = Claim(what, f"{load.name}, {load.rate:,} operations/s", "µs", predicted, allowed)
+    return Experiment([claim], lambda: [_us_per_command(bench.run(load))], _inputs(load))
+
+
+def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
+    """Response times at rates that were not run, and the rate at which the p99 goes."""
+    fitted = bench.runs([_Load(queue.name, _SCRIPTS, rate, seed + number, _LATENCY_SECONDS, loops=queue.loops)
+                         for number, rate in enumerate(queue.fitted)])
+    latency = latency_curve(fitted, curve_of(fitted))
+    made = []
+    for number, rate in enumerate(queue.unseen):
+        load = _Load(queue.name, _SCRIPTS, rate, seed + 5 + number, _LATENCY_SECONDS, loops=queue.loops)
+        told = dict(zip(_QUANTILES, latency.quantiles(rate, _QUANTILES), strict=True))
+        seen = {q: one.value_ms for q, one in told.items() if one.value_ms is not None}
+        claims = [Claim(f"p{100 * q:g} response time", f"{queue.name}, {rate:,}/s", "µs",
+                        value.scaled(1000.0), queue.allowed if q == _QUANTILES[-1] else None)
+                  for q, value in seen.items()]
+        made.append(Experiment(claims, partial(_quantiles_us, bench, load, tuple(seen)), _inputs(load),
+                               withheld=tuple(f"p{100 * q:g} of {queue.name}, {rate:,}/s: {one.withheld}"
+                                              for q, one in told.items() if one.withheld)))
+    knee = latency.knee({"bench": queue.knee_p99_ms})
+    load = _Load(queue.name, _SCRIPTS, queue.fitted[0], seed + 9, _SEARCH_SECONDS, loops=queue.loops)
+    case = f"{queue.name}, p99 of {queue.knee_p99_ms:g} ms"
+    if knee.operations_per_second is None:
+        made.append(Experiment([], list, _inputs(load), withheld=(f"knee of {case}: {knee.withheld}",)))
+    else:
+        claim = Claim("highest rate at a p99", case, "/s", knee.operations_per_second, _KNEE)
+        made.append(Experiment([claim], lambda: [_knee(bench, load, queue.knee_p99_ms)], _inputs(load)))
+    return made
+
+
+def _us_per_command(run: Run) -> float:
+    samples = cpu_samples(run)
+    seconds = [one.seconds for one in samples]
+    cores = np.average([one.cores for one in samples], weights=seconds)
+    return float(1e6 * cores / np.average([one.commands_per_second for one in samples], weights=seconds))
+
+
+def _quantiles_us(bench: _Bench, load: _Load, qs: Sequence[float]) -> list[float]:
+    run = bench.run(load)
+    rows = run.in_sound_seconds(run.requests)
+    times = rows[(rows["command"] == "") & (rows["clock"] == "response")].groupby("bucket_us")["count"].sum()
+    return [quantile_within_us(times.index.to_numpy(dtype=np.float64), times.to_numpy(dtype=np.float64), q)
+            for q in qs]
+
+
+def _knee(bench: _Bench, load: _Load, p99_ms: float) -> float:
+    run = bench.run(load, "--knee", "--p99-ms", f"{p99_ms:g}")
+    knee = run.manifest["knee"]
+    if knee["mid"] is None:
+        raise RuntimeError(f"the knee of {load.name} was not found: {knee['reason']}")
+    return float(knee["mid"])
+
+
+def _inputs(load: _Load) -> dict[str, object]:
+    return {"name": load.name, "file": load.file.name, "rate": load.rate, "seed": load.seed,
+            "seconds": load.seconds, "mix": dict(load.mix), "loops": load.loops,
+            "package": version("amply-capacity")}
