@@ -6,6 +6,7 @@ import typer
 
 from amply_capacity.commands.predict_hit_rate import hit_rate
 from amply_capacity.commands.predict_memory import memory
+from amply_capacity.commands.predict_throughput import throughput
 
 __all__ = ["predict_app"]
 
@@ -14,3 +15,4 @@ predict_app = typer.Typer(help="Predict what was not measured from what was.", n
 
 predict_app.command("memory")(memory)
 predict_app.command("hit-rate")(hit_rate)
+predict_app.command("throughput")(throughput)

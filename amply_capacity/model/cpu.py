@@ -1,4 +1,4 @@
-"""What a command cost the server's CPU in one run, at the run's own rate; `cpu_curve` carries it to others."""
+"""What a command cost the server's CPU in one run, at that run's rate; `cpu_curve` carries it to others."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ prediction is withheld.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,14 +30,16 @@ from amply_capacity.run.histogram import width_us
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
-__all__ = ["Knee", "LatencyCurve", "OperationTimes", "Quantile", "Trip", "latency_curve",
+__all__ = ["KNEE_DRAWS", "Knee", "LatencyCurve", "OperationTimes", "Quantile", "Trip", "latency_curve",
            "quantile_within_us"]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-_DRAWS, _KNEE_DRAWS = 40, 40
-_COMMANDS, _WARM_UP, _TIMES = 30_000, 5_000, 10_000
+KNEE_DRAWS = 40
+_DRAWS = 30
+_COMMANDS, _WARM_UP = 30_000, 5_000
+_TIMES, _FEWEST_TIMES = 20_000, 2_000
 _CLOSE = 0.004  # of the rate, to which a knee is sought
 _SEED = 1
 _STRUCTURE = 0.08
@@ -149,11 +151,16 @@ class LatencyCurve:
         shaken = floor + waited * np.exp(_STRUCTURE * rng.standard_normal((_DRAWS, 1)))
         return [self._quantile(shaken[:, place], floor[:, place], q, ours) for place, q in enumerate(qs)]
 
-    def knee(self, p99_ms: Mapping[str, float], confidence: float = 0.9) -> Knee:
-        """The highest rate of all operations together at which each use case keeps its p99."""
+    def knee(self, p99_ms: Mapping[str, float], confidence: float = 0.9,
+             advance: Callable[[], object] = lambda: None) -> Knee:
+        """The highest rate of all operations together at which each use case keeps its p99.
+
+        `advance` is called for each of the `KNEE_DRAWS` curves that are tried.
+        """
         found, first = [], ""
-        for draw in range(_KNEE_DRAWS):
+        for draw in range(KNEE_DRAWS):
             rate, use_case = self._highest(draw, p99_ms)
+            advance()
             if draw == 0:
                 first = use_case
                 if rate is None:
@@ -184,7 +191,7 @@ class LatencyCurve:
         """Shape (qs, 2): with and without what the commands wait for, µs."""
         saturated = rate >= self._saturation_per_second(draw)
         times = self._simulated(draw, self.floor_per_second if saturated else rate)
-        both = np.asarray(np.quantile(_together(times, ours), qs, axis=1))
+        both = np.stack([_quantiles(times, ours, qs, row) for row in (0, 1)], axis=1)
         if saturated:
             both[:, 0] = np.inf
         return both
@@ -195,8 +202,9 @@ class LatencyCurve:
         places, waits, cheaper = self._waits(draw, rate, rng)
         found = {}
         for one in self.operations:
-            floor = np.maximum(_drawn(one, _TIMES, rng, is_resampled=draw > 0) - one.rounds * cheaper, 0.0)
-            found[one.operation] = np.stack([floor + _waited(one, places, waits, _TIMES, rng), floor])
+            size = max(round(_TIMES * one.share), _FEWEST_TIMES)
+            floor = np.maximum(_drawn(one, size, rng, is_resampled=draw > 0) - one.rounds * cheaper, 0.0)
+            found[one.operation] = np.stack([floor + _waited(one, places, waits, size, rng), floor])
         return found
 
     def _saturation_per_second(self, draw: int) -> float:
@@ -209,7 +217,7 @@ class LatencyCurve:
 
         def worst(rate: float) -> tuple[float, str]:
             times = self._simulated(draw, rate)
-            return max((_quantile_of(times, group, 0.99) / (1000.0 * p99_ms[name]), name)
+            return max((float(_quantiles(times, group, (0.99,), 0)[0]) / (1000.0 * p99_ms[name]), name)
                        for name, group in groups.items() if group)
 
         beyond, first = worst(min(low, 0.5 * high))
@@ -366,15 +374,17 @@ def _drawn(one: OperationTimes, size: int, rng: np.random.Generator, *, is_resam
     return np.asarray(one.upper_us[picked] - one.width_us[picked] * rng.random(size))
 
 
-def _together(times: Mapping[str, Floats], ours: Sequence[OperationTimes]) -> Floats:
-    """The times of operations in their shares, shape (2, times)."""
-    total = sum(one.share for one in ours)
-    parts = [times[one.operation][:, :round(_TIMES * one.share / total)] for one in ours]
-    return np.concatenate(parts, axis=1)
-
-
-def _quantile_of(times: Mapping[str, Floats], ours: Sequence[OperationTimes], q: float) -> float:
-    return float(np.quantile(_together(times, ours)[0], q))
+def _quantiles(times: Mapping[str, Floats], ours: Sequence[OperationTimes], qs: Sequence[float],
+               row: int) -> Floats:
+    """Of the times of operations in their shares: each weighs as much as its share is, however many there
+    are."""
+    parts = [(one.share, times[one.operation][row]) for one in ours]
+    values = np.concatenate([part for _, part in parts])
+    weights = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order])
+    places = np.searchsorted(cumulated, np.asarray(qs) * cumulated[-1])
+    return np.asarray(values[order][np.minimum(places, len(values) - 1)])
 
 
 def _waited(one: OperationTimes, places: Mapping[tuple[str, str], Places], waits: Floats, size: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,14 @@ from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import CpuCurve, curve_of, interval_of
 from amply_capacity.model.cpu_samples import cpu_samples
 from amply_capacity.model.knee_curve import knee_of
-from amply_capacity.model.latency_curve import LatencyCurve, Quantile, latency_curve
+from amply_capacity.model.latency_curve import KNEE_DRAWS, LatencyCurve, Quantile, latency_curve
 from amply_capacity.run.reader import Run
 
-__all__ = ["CommandCost", "LoadPoint", "Throughput", "throughput"]
+__all__ = ["STEPS", "CommandCost", "LoadPoint", "Throughput", "throughput"]
 
 _QUANTILES = (0.5, 0.99, 0.999)
 _SHARES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
+STEPS = KNEE_DRAWS + len(_SHARES)
 _FEWEST_SECONDS, _FEWEST_OPERATIONS = 5, 500
 _WIDE = 0.15
 
@@ -91,8 +92,11 @@ class Throughput:
         }
 
 
-def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float) -> Throughput:
+def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float,
+               advance: Callable[[], object] = lambda: None) -> Throughput:
     """`p99_ms` of each use case, or of all; runs of one server and mix, at least one in an open loop.
+
+    `advance` is called `STEPS` times.
 
     Raises BadRun, with the command to run instead, for runs that are too short, too slow, too fast or bound
     by the generator, or in which the objective is missed where nothing waits.
@@ -103,7 +107,7 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float) -> Thro
     use_cases = sorted({one.use_case for one in latency.operations})
     limits = dict.fromkeys(use_cases, p99_ms) if isinstance(p99_ms, float | int) else {
         name: p99_ms[name] for name in use_cases if name in p99_ms}
-    knee = latency.knee(limits)
+    knee = latency.knee(limits, advance=advance)
     if knee.operations_per_second is None:
         raise BadRun("no rate can be told", got=str(knee.withheld),
                      do="record the runs on a quieter host, or give a higher --p99-ms")
@@ -113,7 +117,7 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float) -> Thro
         run_ids=tuple(run.name for run in runs), p99_ms=limits, operations_per_second=best,
         use_case=knee.use_case, commands_per_operation=latency.commands_per_operation,
         saturation_per_second=interval_of(full), commands=_commands(latency, best.mid),
-        points=tuple(_point(latency, share * float(full[0])) for share in _SHARES),
+        points=tuple(_point(latency, share * float(full[0]), advance) for share in _SHARES),
         knee=_measured_knee(runs), curve=curve, latency=latency, notes=tuple(_notes(curve, latency, best)))
 
 
@@ -158,10 +162,12 @@ def _commands(latency: LatencyCurve, operations_per_second: float) -> tuple[Comm
     return tuple(found)
 
 
-def _point(latency: LatencyCurve, operations_per_second: float) -> LoadPoint:
+def _point(latency: LatencyCurve, operations_per_second: float,
+           advance: Callable[[], object]) -> LoadPoint:
     rounds = operations_per_second * latency.rounds_per_operation
     busy = float(latency.curve.cores(rounds, latency.execution_us)[0])
     values = latency.quantiles(operations_per_second, _QUANTILES)
+    advance()
     return LoadPoint(operations_per_second, 100.0 * busy, dict(zip(_QUANTILES, values, strict=True)))
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from amply_capacity.model.cpu_curve import CpuCurve
 from amply_capacity.model.day import WEEKDAYS, WEEKEND_DAYS, day_means
 from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats, Worlds
 from amply_capacity.traffic.arrivals import day_weights
 
-__all__ = ["engine_cores"]
+__all__ = ["engine_cores", "week_mean_cores"]
 
 _PARTS = 4
 """Equal parts of the day, by rate: a round trip costs less in the busy ones."""
@@ -38,12 +39,22 @@ def engine_cores(figures: Measured, load: Workload, operations: Sequence[str],
     each = np.divide(execution, rounds, out=np.full(worlds.count, figures.cpu.fitted_us), where=rounds > 0.0)
     mean_rate = np.minimum(load.users * rounds[:, None], _MOST_ROUNDS)
     at_peak = curve.cores_each(mean_rate * load.peak_to_mean[:, None], each)
-    weekday, weekend = day_means(np.ones(worlds.count), load.weekend_to_weekday)
-    parts = _day_parts(load.day_peak_to_mean)
-    mean = sum(share * curve.cores_each(mean_rate * (day * part)[:, None], each)
+    return at_peak, week_mean_cores(curve, mean_rate, each, load.day_peak_to_mean, load.weekend_to_weekday)
+
+
+def week_mean_cores(curve: CpuCurve, mean_rate: Floats, execution_us: Floats | float,
+                    day_peak_to_mean: Floats, weekend_to_weekday: Floats) -> Floats:
+    """The week's mean, where the week's mean round trips a second are `mean_rate`, shape (draws, …).
+
+    The shape of the day and the weekend are of each draw, (draws,). A round trip costs less in busy hours, so
+    that this is less than the cores of the mean rate.
+    """
+    weekday, weekend = day_means(np.ones_like(weekend_to_weekday), weekend_to_weekday)
+    column = (slice(None), *[None] * (mean_rate.ndim - 1))
+    mean = sum(share * curve.cores_each(mean_rate * (day * part)[column], execution_us)
                for share, day in ((WEEKDAYS / 7 / _PARTS, weekday), (WEEKEND_DAYS / 7 / _PARTS, weekend))
-               for part in parts)
-    return at_peak, np.asarray(mean)
+               for part in _day_parts(day_peak_to_mean))
+    return np.asarray(mean)
 
 
 def _day_parts(peak_to_mean: Floats) -> Floats:

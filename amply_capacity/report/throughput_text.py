@@ -1,0 +1,93 @@
+"""The answer of `predict throughput` as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["throughput_text"]
+
+_MONTHS_SHOWN = (0, 1, 6, 12, 18, 24, 30, 36)
+_CONSTRAINTS = {"cpu": "engine core", "cpu_credits": "CPU credits", "network": "network", "memory": "memory",
+                "network_burst": "network burst", "connections": "connections"}
+
+
+def throughput_text(found: Mapping[str, Any]) -> str:
+    """Tables of the host's limit, of commands, of the curve, of node types, and of months where asked."""
+    parts = [_conclusion(found), _commands(found), _curve(found), _nodes(found["nodes"])]
+    if "months" in found:
+        parts.append(_months(found["months"]))
+    parts += [f"note: {note}" for note in found["notes"]]
+    return "\n\n".join(parts)
+
+
+def _conclusion(found: Mapping[str, Any]) -> str:
+    limits = sorted(set(found["p99_ms"].values()))
+    limit = f"{limits[0]:g} ms" if len(limits) == 1 else f"{limits[0]:g} to {limits[-1]:g} ms"
+    text = (f"On the recording host the server carries {found['operations_per_second']:,.0f} operations a "
+            f"second ({found['low']:,.0f} to {found['high']:,.0f}, 90 %), "
+            f"{found['commands_per_second']:,.0f} commands, within a p99 of {limit}; "
+            f"{found['gives_out_first']} gives out first.")
+    knee = found["measured_knee"]
+    if knee is not None:
+        text += (f" A search measured {knee['mid']:,.0f} ({knee['low']:,.0f} to {knee['high']:,.0f}).")
+    return text
+
+
+def _commands(found: Mapping[str, Any]) -> str:
+    lines = [f"{'command':<14} {'CPU µs':>8} {'90 % interval':>17} {'at the run':>11}"]
+    for one in found["cpu_us_per_command"]:
+        interval = f"{one['low']:.2f}–{one['high']:.2f}"
+        lines.append(f"{one['command'].upper():<14} {one['mid']:>8.2f} {interval:>17} "
+                     f"{one['at_the_run_us']:>11.2f}")
+    return "\n".join(lines)
+
+
+def _curve(found: Mapping[str, Any]) -> str:
+    lines = [f"{'operations/s':>13} {'core busy':>10} {'p50 ms':>8} {'p99 ms':>8} {'90 % interval':>17} "
+             f"{'p99.9 ms':>9}"]
+    for one in found["curve"]:
+        p99 = one["p99"]
+        interval = "withheld" if p99["withheld"] else f"{p99['low_ms']:.2f}–{_ms(p99['high_ms'])}"
+        lines.append(f"{one['operations_per_second']:>13,.0f} {one['busy_percent']:>8.0f} % "
+                     f"{_ms(one['p50']['mid_ms']):>8} {_ms(p99['mid_ms']):>8} {interval:>17} "
+                     f"{_ms(one['p99.9']['mid_ms']):>9}")
+    withheld = sorted({str(one[name]["withheld"]) for one in found["curve"]
+                       for name in ("p50", "p99", "p99.9") if one[name]["withheld"]})
+    return "\n".join([*lines, *(f"withheld: {words}" for words in withheld)])
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"{'node type':<20} {'operations/s':>13} {'90 % interval':>19}  {'binds':<12} "
+             "engine core at the p99"]
+    for one in nodes:
+        cpu = next(limit for limit in one["limits"] if limit["constraint"] == "cpu")
+        interval = "–" if one["low"] is None else f"{one['low']:,.0f}–{one['high']:,.0f}"
+        lines.append(f"{one['node_type']:<20} {_rate(one['mid']):>13} {interval:>19}  "
+                     f"{_CONSTRAINTS[one['binding']]:<12} {_rate(cpu['mid'])}")
+    lines += [f"{one['node_type']} is throttled from a mean of {silent['ops_per_second']:,.0f} operations/s "
+              f"on, and CPUUtilization never shows more than {silent['highest_cpu_percent']:.0f} %: "
+              "no alarm of the specification fires."
+              for one in nodes if (silent := one["silent_throttling"]) and not silent["alarm_fires"]]
+    return "\n".join(lines)
+
+
+def _rate(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
+
+
+def _months(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which limit binds, and what is left of it, percent: the middle, and the world in twenty with least."""
+    names = list(dict.fromkeys(row["month"] for row in rows))
+    shown = [names[place] for place in _MONTHS_SHOWN if place < len(names)]
+    lines = ["Headroom of the limit that binds, percent: median (5 % of worlds have less)",
+             f"{'node type':<20} " + " ".join(f"{month:>26}" for month in shown)]
+    for node in dict.fromkeys(row["node_type"] for row in rows):
+        cells = [f"{_CONSTRAINTS[row['binding']]} {row['headroom_mid']:.0f} ({row['headroom_low']:.0f})"
+                 for row in rows if row["node_type"] == node and row["month"] in shown]
+        lines.append(f"{node:<20} " + " ".join(f"{cell:>26}" for cell in cells))
+    return "\n".join(lines)
