@@ -23,6 +23,8 @@ def throughput(
         help="A demand file: the headroom of node types in each of its months too.")] = None,
     node_type: Annotated[list[str] | None, typer.Option(
         help="Node types to answer for; without, all that new clusters may have.")] = None,
+    beside: Annotated[list[str] | None, typer.Option(
+        metavar="RUN", help="A run with TLS, a replica or more connections: what that costs.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 1,
     json_: Json = False,
 ) -> None:
@@ -44,5 +46,6 @@ def throughput(
     if faults:
         raise BadInput("this throughput cannot be predicted", got="; ".join(faults),
                        do="correct these options")
-    found = throughput_of(runs, ThroughputQuestion(p99_ms, demand, tuple(node_type or ()), seed))
+    found = throughput_of(runs, ThroughputQuestion(p99_ms, demand, tuple(node_type or ()), seed,
+                                                   tuple(beside or ())))
     print_answer(json_, found, throughput_text(found))

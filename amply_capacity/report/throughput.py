@@ -12,6 +12,7 @@ import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType, node_type, node_types
 from amply_capacity.model.digest import digest
+from amply_capacity.model.surcharge import surcharge
 from amply_capacity.model.throughput import STEPS, Throughput, throughput
 from amply_capacity.plan.calibrations import Calibration, read_calibrations
 from amply_capacity.plan.demand import Demand, load_demand
@@ -40,6 +41,8 @@ class ThroughputQuestion:
     node_types: tuple[str, ...]
     """Which to answer for; without, all that new clusters may have."""
     seed: int = 1
+    beside: tuple[str, ...] = ()
+    """Runs with TLS, a replica or more connections, whose difference is asked."""
 
 
 def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[str, Any]:
@@ -55,6 +58,7 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
             "sessions", "rate_limit", "cache", "celery_results")}
     with progress("simulating", STEPS) as advance:
         found = throughput(runs, limits, advance)
+    others = [surcharge(found.curve, runs, read_run(name)).as_json() for name in question.beside]
     calibrations = read_calibrations()
     figures = measured([digest(run) for run in runs])
     chosen = [node_type(name) for name in question.node_types] or [
@@ -65,6 +69,7 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
         chosen, found, _mix_bytes(found, figures), week, calibrations, engine=_engine(runs[0]),
         version=str(runs[0].manifest["server"]["version"]), seed=question.seed)]
     answer["calibrations"] = len(calibrations)
+    answer["surcharges"] = others
     if demand is not None:
         answer["months"] = _months(chosen, demand, figures, calibrations, question.seed)
     return answer

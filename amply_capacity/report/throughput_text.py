@@ -15,6 +15,8 @@ _CONSTRAINTS = {"cpu": "engine core", "cpu_credits": "CPU credits", "network": "
 def throughput_text(found: Mapping[str, Any]) -> str:
     """Tables of the host's limit, of commands, of the curve, of node types, and of months where asked."""
     parts = [_conclusion(found), _commands(found), _curve(found), _nodes(found["nodes"])]
+    if found["surcharges"]:
+        parts.append("\n".join(_surcharge(one) for one in found["surcharges"]))
     if "months" in found:
         parts.append(_months(found["months"]))
     parts += [f"note: {note}" for note in found["notes"]]
@@ -59,6 +61,12 @@ def _curve(found: Mapping[str, Any]) -> str:
 
 def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _surcharge(one: Mapping[str, Any]) -> str:
+    each, percent = one["us_per_round"], one["percent"]
+    return (f"{one['what']}: {each['mid']:+.1f} µs a round trip ({each['low']:+.1f} to {each['high']:+.1f}), "
+            f"{percent['mid']:+.0f} %, at {one['rounds_per_second']:,.0f} a second")
 
 
 def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
