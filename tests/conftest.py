@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 # Before the package is imported, which reads it: no test touches the checkout's own runs and clusters.
+os.environ["AMPLY_SHARE_CORES"] = "1"  # tests run beside each other: each would want the same core
 os.environ["AMPLY_STATE_DIR"] = str(Path(tempfile.mkdtemp(prefix="amply-tests-")).resolve())
 for _secret in ("AMPLY_REDIS_PASSWORD", "AMPLY_REDIS_USERNAME", "AMPLY_CA_BUNDLE"):
     os.environ.pop(_secret, None)

@@ -26,6 +26,7 @@ from amply_capacity.load.console import feed
 from amply_capacity.load.ending import terminable
 from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.options import Options
+from amply_capacity.load.own_core import OwnCore
 from amply_capacity.load.prefill import fill
 from amply_capacity.load.recording import Recording
 from amply_capacity.load.wire import Begin, Close, Event, Limits, Open, RawBatch, Search
@@ -59,6 +60,8 @@ class Director:
         self.is_through = False
         """Whether it ended since all of `--iterations` were played."""
         self._own_cluster: clusters.Cluster | None = None
+        self._host_cores = _cores()
+        self._own_core: OwnCore | None = None
         self._stopped = ""
         self._load: loading.Load | None = None
         self._topology = "single"
@@ -80,6 +83,7 @@ class Director:
         try:
             with terminable():
                 self._take_target(working_set)
+                self._place_server()
                 clients = getattr(self.environment.parsed_options, "num_users", None) or 1
                 campaign = Campaign(options, self._target, shape, topology=self._topology, clients=clients,
                                     peak_to_mean=working_set.peak_to_mean)
@@ -167,6 +171,13 @@ class Director:
         with explained(self._target.endpoint):
             self._topology = _topology(self._load)
 
+    def _place_server(self) -> None:
+        """A core of its own for a single local server under one generator; several need what there is."""
+        cluster = self._target.cluster
+        if (cluster is not None and cluster.topology == "single" and not self.options.share_cores
+                and not isinstance(self.environment.runner, locust.runners.MasterRunner)):
+            self._own_core = OwnCore.take(cluster.nodes[0].pid)
+
     def _choose_run_dir(self) -> None:
         self._run_name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{self.name}-{secrets.token_hex(3)}"
         self._run_dir = self.options.run_dir or RUNS_DIR / self._run_name
@@ -218,9 +229,10 @@ class Director:
                 "used_memory_startup": info.get("used_memory_startup"),
                 "config": _configuration(self._control),
             },
-            "generator": {"host_cores": _cores(), "processes": self._workers(),
+            "generator": {"host_cores": self._host_cores, "processes": self._workers(),
                           "python": platform.python_version(), "machine": platform.machine(),
-                          "system": platform.system()},
+                          "system": platform.system(),
+                          "server_core": self._own_core.core if self._own_core else None},
             "versions": {"amply_capacity": __version__, "locust": locust.__version__,
                          "schema": SCHEMA_VERSION},
         }
@@ -300,6 +312,9 @@ class Director:
             self._keeper.kill()
             with contextlib.suppress(Exception):
                 loading.end_load(load)
+        if self._own_core is not None:
+            self._own_core.give_back()
+            self._own_core = None
         if self._own_cluster is not None:
             clusters.stop(self._own_cluster)
             self._own_cluster = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class Options:
     think_time_seconds: float
     compute_seconds: float
     timeout_seconds: float
+    share_cores: bool = False
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -113,6 +115,10 @@ def add_options(parser: ArgumentParser) -> None:
                        metavar="MS", help="time that the application computes after a cache miss (default 0)")
     group.add_argument("--timeout-ms", dest="amply_timeout_ms", type=float, default=5000.0, metavar="MS",
                        help="time after which an unanswered command counts as timed out (default 5000)")
+    group.add_argument("--share-cores", dest="amply_share_cores", action="store_true",
+                       default=bool(os.environ.get("AMPLY_SHARE_CORES")),
+                       help="let the system place a local server; without, a single one has a core of its "
+                            "own, as a node's engine has (also by AMPLY_SHARE_CORES=1)")
 
 
 def read_options(parsed: Namespace) -> Options:
@@ -189,6 +195,7 @@ def read_options(parsed: Namespace) -> Options:
         stop_error_percent=parsed.amply_stop_error_percent, stop_p99_ms=parsed.amply_stop_p99_ms,
         think_time_seconds=think_time_ms / 1000.0, compute_seconds=compute_delay_ms / 1000.0,
         timeout_seconds=parsed.amply_timeout_ms / 1000.0,
+        share_cores=bool(getattr(parsed, "amply_share_cores", False)),
     )
 
 
