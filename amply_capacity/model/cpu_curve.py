@@ -98,7 +98,7 @@ class CpuCurve:
         warm = (self.own_us + self._busy_us(execution_us)).reshape(shape)
         wake, gap = self.wake_us.reshape(shape), self.gap_us.reshape(shape)
         between = 1e6 / np.maximum(rounds_per_second, _LEAST_RATE)
-        cost = np.broadcast_to(warm, between.shape)
+        cost = warm + wake * np.log1p(np.maximum(between - warm, 0.0) / gap)
         for _ in range(_ITERATIONS):  # the cost and the gap that it leaves, each from the other
             cost = 0.5 * (cost + warm + wake * np.log1p(np.maximum(between - cost, 0.0) / gap))
         return cost

@@ -55,7 +55,7 @@ def cpu_samples(run: Run) -> tuple[CpuSample, ...]:
     rows = run.server[run.server["second"].between(first, last)].dropna(subset=_NEEDED).sort_values("second")
     changes = run.in_sound_samples(
         rows[["second", "role"]].assign(node=rows["node"], seconds=rows.groupby("node")["second"].diff())
-        .join(rows.groupby("node")[_NEEDED].diff())).dropna()
+        .join(rows.groupby("node")[_NEEDED].diff())).dropna(subset=["seconds", *_NEEDED])
     if changes.empty or not commands:
         return ()
     cpu = (changes["info_used_cpu_sys"] + changes["info_used_cpu_user"]) / changes["seconds"]

@@ -126,6 +126,13 @@ class LatencyCurve:
         return sum(one.share * sum(trip.per_operation * (trip.asked.count("+") + 1) for trip in one.trips)
                    for one in self.operations)
 
+    @property
+    def round_trip_ms(self) -> float:
+        """Mean response time of a round trip in the slowest run, where nothing waits."""
+        means = [(one.share, float(one.counts.sum(axis=0) @ (one.upper_us - one.width_us / 2.0))
+                  / float(one.counts.sum())) for one in self.operations]
+        return sum(share * mean for share, mean in means) / self.rounds_per_operation / 1000.0
+
     def mixed(self, shares: Mapping[str, float]) -> LatencyCurve:
         """The same operations in other shares, by name; raises BadRun where one was not recorded."""
         known = {one.operation: one for one in self.operations}
@@ -148,7 +155,9 @@ class LatencyCurve:
                           for draw in range(_DRAWS)])
         rng = np.random.default_rng(_SEED)
         waited, floor = found[:, :, 0] - found[:, :, 1], found[:, :, 1]
-        shaken = floor + waited * np.exp(_STRUCTURE * rng.standard_normal((_DRAWS, 1)))
+        scores = rng.standard_normal((_DRAWS, 1))
+        scores[0] = 0.0
+        shaken = floor + waited * np.exp(_STRUCTURE * scores)
         return [self._quantile(shaken[:, place], floor[:, place], q, ours) for place, q in enumerate(qs)]
 
     def knee(self, p99_ms: Mapping[str, float], confidence: float = 0.9,
@@ -274,10 +283,11 @@ def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
     """
     open_loops = [run for run in runs if run.manifest["arrivals"] != "closed"]
     if not open_loops:
+        scenario = runs[0].manifest["scenario"] if runs else "mixed"
         raise BadRun("response times at other rates need an open loop at a low rate",
-                     got=f"only closed loops: {', '.join(run.name for run in runs)}",
-                     do="record one: `locust -f loadtests/mixed.py --headless -u 50 -r 50 -t 30s --arrivals "
-                        "poisson --rate 1000`")
+                     got=f"only closed loops: {', '.join(run.name for run in runs) or 'no run'}",
+                     do=f"record one: `locust -f loadtests/{scenario}.py --headless -u 50 -r 50 -t 30s "
+                        "--arrivals poisson --rate 1000`")
     slowest = min(open_loops, key=_operations_per_second)
     requests = slowest.in_sound_seconds(slowest.requests)
     own = requests[(requests["command"] == "") & (requests["clock"] == "response")
@@ -304,9 +314,9 @@ def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
 
 
 def quantile_within_us(upper_us: Floats, counts: Floats, q: float) -> float:
-    """A quantile of a histogram as recorded, its bucket divided evenly."""
-    order = np.argsort(upper_us)
-    uppers, cumulated = upper_us[order], np.cumsum(counts[order])
+    """A quantile of a histogram as recorded, its bucket divided evenly; rows of one bucket add up."""
+    uppers, which = np.unique(upper_us, return_inverse=True)
+    cumulated = np.cumsum(np.bincount(which, weights=counts))
     place = int(np.searchsorted(cumulated, q * cumulated[-1]))
     before = cumulated[place - 1] if place else 0.0
     part = (q * cumulated[-1] - before) / (cumulated[place] - before)
@@ -334,7 +344,8 @@ def _slowest_seconds(own: pd.DataFrame) -> list[int]:
 
 def _execution_us(trips: pd.DataFrame, curve: CpuCurve) -> dict[tuple[str, str], float]:
     """Execution of each operation's round trips. One command may cost much more in one operation than in
-    another, a script above all: that shows in the medians of their times, where nothing waits."""
+    another, a script above all: that shows in the medians of their times, where nothing waits. Medians also
+    differ by what the client and the network do, so the mean of a command stays what commandstats says."""
     found: dict[tuple[str, str], float] = {}
     for asked, rows in trips.groupby("command"):
         mean = sum(curve.command_us.get(part.lower(), 0.0) for part in str(asked).split("+"))
@@ -343,8 +354,10 @@ def _execution_us(trips: pd.DataFrame, curve: CpuCurve) -> dict[tuple[str, str],
                    for operation, times in rows.groupby("operation")}
         counts = rows.groupby("operation")["count"].sum()
         middle = sum(medians[name] * counts[name] for name in medians) / float(counts.sum())
-        for operation, median in medians.items():
-            found[str(operation), str(asked)] = max(mean + median - middle, _WARM_SHARE * mean)
+        each = {name: max(mean + medians[name] - middle, _WARM_SHARE * mean) for name in medians}
+        over = sum(each[name] * counts[name] for name in each) / float(counts.sum())
+        for name, cost in each.items():
+            found[str(name), str(asked)] = cost * mean / over if over else 0.0
     return found
 
 

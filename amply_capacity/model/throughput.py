@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amply_capacity.errors import BadRun
+from amply_capacity.errors import BadInput, BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import CpuCurve, curve_of, interval_of
 from amply_capacity.model.cpu_samples import cpu_samples
@@ -33,7 +33,7 @@ class CommandCost:
     cpu_us: Interval
     """At the highest rate."""
     measured_us: Interval
-    """At the rate of the runs, where the server waits more and each command costs more."""
+    """At the rate of the slowest run, where the server waits more and each command costs more."""
 
     def as_json(self) -> dict[str, Any]:
         return {"command": self.command, "per_second": round(self.per_second, 1),
@@ -98,15 +98,20 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float,
 
     `advance` is called `STEPS` times.
 
-    Raises BadRun, with the command to run instead, for runs that are too short, too slow, too fast or bound
-    by the generator, or in which the objective is missed where nothing waits.
+    Raises BadRun, with the command to run instead, for runs that are too short, too slow, too fast, cut off
+    or bound by the generator, or in which the objective is missed where nothing waits; BadInput where no
+    objective is of a use case of theirs.
     """
     _fit_for_it(runs)
     curve = curve_of(runs)
     latency = latency_curve([run for run in runs if run.verdict == "complete"], curve)
     use_cases = sorted({one.use_case for one in latency.operations})
-    limits = dict.fromkeys(use_cases, p99_ms) if isinstance(p99_ms, float | int) else {
-        name: p99_ms[name] for name in use_cases if name in p99_ms}
+    given = dict.fromkeys(use_cases, p99_ms) if isinstance(p99_ms, float | int) else p99_ms
+    limits = {name: given[name] for name in use_cases if name in given}
+    if not limits:
+        raise BadInput("none of the p99 objectives is of a use case that the runs show",
+                       got=f"objectives for {', '.join(sorted(given)) or 'nothing'}; runs of "
+                           f"{', '.join(use_cases)}", do="give --p99-ms, or runs of those use cases")
     knee = latency.knee(limits, advance=advance)
     if knee.operations_per_second is None:
         raise BadRun("no rate can be told", got=str(knee.withheld),
@@ -139,6 +144,12 @@ def _fit_for_it(runs: Sequence[Run]) -> None:
                          got=f"{operations:,} operations in {len(run.sound_seconds)} s; at least "
                              f"{_FEWEST_OPERATIONS} in {_FEWEST_SECONDS} s are needed",
                          do=f"record a longer one: {again} --arrivals poisson --rate 2000`")
+    if not any(run.verdict == "complete" for run in runs):
+        scenario = runs[0].manifest["scenario"] if runs else "mixed"
+        raise BadRun("no run given was recorded to its end",
+                     got=", ".join(f"{run.name}: {run.verdict}" for run in runs) or "no run",
+                     do=f"record one: `locust -f loadtests/{scenario}.py --headless -u 50 -r 50 -t 30s "
+                        "--arrivals poisson --rate 2000`")
     if not any(cpu_samples(run) for run in runs):
         raise BadRun("no run given tells what its server's CPU did",
                      got=", ".join(run.name for run in runs),
@@ -146,12 +157,12 @@ def _fit_for_it(runs: Sequence[Run]) -> None:
 
 
 def _commands(latency: LatencyCurve, operations_per_second: float) -> tuple[CommandCost, ...]:
-    """The round trip's own cost is shared by the commands in it."""
+    """The round trip's own cost is shared by the commands in it; one that commandstats lacks is left out."""
     curve = latency.curve
     mix = latency.commands_per_round
     together = sum(mix.values())
     found = []
-    for name in sorted(mix, key=lambda one: -mix[one]):
+    for name in sorted(mix.keys() & curve.command_us.keys(), key=lambda one: (-mix[one], one)):
         costs = []
         for rate in (operations_per_second, latency.floor_per_second):
             rounds = rate * latency.rounds_per_operation
