@@ -25,10 +25,10 @@ def ledger(
     """
     from dataclasses import asdict
 
-    from amply_capacity.files import LEDGER_DIR
+    from amply_capacity.files import LEDGER_DIR, OWN_LEDGER_DIR
     from amply_capacity.model.ledger import read_ledgers, scores
 
-    entries = read_ledgers(LEDGER_DIR)
+    entries = read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR)
     judged = scores(entries)
     content: dict[str, Any] = {
         "scores": [asdict(score) for score in judged],
@@ -40,7 +40,8 @@ def ledger(
 
 def _text(judged: list[Score], entries: list[Entry]) -> str:
     if not judged:
-        return "nothing has been predicted yet; `make bench` predicts and measures"
+        return ("nothing has been predicted yet: `locust … --predict-from RUN` predicts a run and scores it, "
+                "`make bench` predicts and measures")
     lines = [f"{'':<38} {'measured':>8} {'inside the interval':>20} {'median error':>13} {'bias':>8} "
              f"{'worst':>8} {'open':>5}"]
     for one in judged:

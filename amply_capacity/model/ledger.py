@@ -10,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
+from amply_capacity import __version__
 from amply_capacity.disk import on_disk
 from amply_capacity.errors import BadInput
 from amply_capacity.interval import Interval
@@ -39,6 +43,8 @@ class Entry:
     """ISO 8601, UTC."""
     inputs_sha256: str
     """Of everything that the prediction was made from."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of what made it; empty in the oldest lines."""
     measured: float | None = None
     measured_at: str | None = None
 
@@ -87,6 +93,8 @@ class Ledger:
             "predicted": predicted.mid, "high": predicted.high, "confidence": predicted.confidence,
             "predicted_at": _now(),
             "inputs_sha256": hashlib.sha256(content).hexdigest(),
+            "versions": {"amply_capacity": __version__, "numpy": np.__version__,
+                         "python": platform.python_version()},
         }
         name = hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:16]
         self._append({"prediction": name, **line})
@@ -110,9 +118,10 @@ class Ledger:
         return list(_entries(self.path))
 
 
-def read_ledgers(directory: Path) -> list[Entry]:
-    """The entries of every `*.jsonl` of a directory; none where there is no such directory."""
-    return [entry for path in sorted(directory.glob("*.jsonl")) for entry in Ledger(path).entries()]
+def read_ledgers(*directories: Path) -> list[Entry]:
+    """The entries of every `*.jsonl` of these directories; none where there is no such directory."""
+    files = {path.resolve(): None for directory in directories for path in sorted(directory.glob("*.jsonl"))}
+    return [entry for path in files for entry in _entries(path)]
 
 
 def scores(entries: Iterable[Entry]) -> list[Score]:
@@ -165,7 +174,8 @@ def _entries(path: Path) -> Iterator[Entry]:
         yield Entry(
             name, content["quantity"], content["case"], content["unit"],
             Interval(content["low"], content["predicted"], content["high"], content["confidence"]),
-            content["predicted_at"], content["inputs_sha256"], found.get("measured"),
+            content["predicted_at"], content["inputs_sha256"], content.get("versions", {}),
+            found.get("measured"),
             found.get("measured_at"))
 
 

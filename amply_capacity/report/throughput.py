@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType, node_type, node_types
+from amply_capacity.interval import Interval
 from amply_capacity.model.digest import digest
 from amply_capacity.model.surcharge import surcharge
 from amply_capacity.model.throughput import STEPS, Throughput, throughput
-from amply_capacity.plan.calibrations import Calibration, read_calibrations
+from amply_capacity.plan.calibrations import Calibration, node_cpu_factor, read_calibrations
 from amply_capacity.plan.demand import Demand, load_demand
 from amply_capacity.plan.measured import Measured, measured
 from amply_capacity.plan.node_limits import MixBytes, WeekShape, node_limits
@@ -23,11 +24,14 @@ from amply_capacity.plan.sizing import UNITS, capacities, needs
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
 from amply_capacity.progress import progress
+from amply_capacity.report.connections import connections_of
 from amply_capacity.run.reader import Run, read_run
 
 __all__ = ["ThroughputQuestion", "throughput_of"]
 
 _WORLDS = 2_000
+_HOLDING = Interval(0.7, 1.0, 3.0)
+"""A round trip on a node over one on the recording host: a guess, since networks differ."""
 _DIGITS = 2
 
 
@@ -72,7 +76,21 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
     answer["surcharges"] = others
     if demand is not None:
         answer["months"] = _months(chosen, demand, figures, calibrations, question.seed)
+        answer["connections"] = connections_of(
+            demand, _peak_commands(demand, figures, question.seed), found.commands_per_operation,
+            _HOLDING.scaled(found.latency.round_trip_ms / 1000.0),
+            has_tls=bool(runs[0].manifest["target"]["tls"]), version=str(runs[0].manifest["server"]["version"]),
+            cpu_factor=node_cpu_factor(demand.cluster.node_type, [one.observation for one in calibrations]))
     return answer
+
+
+def _peak_commands(demand: Demand, figures: Measured, seed: int) -> Interval:
+    """Commands a second of the whole application at today's peak."""
+    load = workload(demand, Worlds(_WORLDS, seed))
+    total = sum(load.operations_per_second(name, peak=True)[:, 0] * figures.trips[name].commands
+                for name, rate in load.per_user_per_second.items() if rate.any())
+    low, mid, high = np.quantile(total, [0.05, 0.5, 0.95])
+    return Interval(float(low), float(mid), float(high))
 
 
 def _engine(run: Run) -> str:

@@ -18,7 +18,7 @@ def throughput_text(found: Mapping[str, Any]) -> str:
     if found["surcharges"]:
         parts.append("\n".join(_surcharge(one) for one in found["surcharges"]))
     if "months" in found:
-        parts.append(_months(found["months"]))
+        parts += [_months(found["months"]), _connections(found["connections"])]
     parts += [f"note: {note}" for note in found["notes"]]
     return "\n\n".join(parts)
 
@@ -99,3 +99,16 @@ def _months(rows: Sequence[Mapping[str, Any]]) -> str:
                  for row in rows if row["node_type"] == node and row["month"] in shown]
         lines.append(f"{node:<20} " + " ".join(f"{cell:>26}" for cell in cells))
     return "\n".join(lines)
+
+
+def _connections(found: Mapping[str, Any]) -> str:
+    storm, stall = found["storm"], found["stalls"][1]
+    alarm = "fires" if found["spec_alarm_fires"] else "does not fire"
+    return (f"Connections: {found['tasks']} tasks × {found['workers_per_task']} workers × {found['pool']} = "
+            f"{found['connections']:,} of {found['available']:,}; the alarm at {found['spec_alarm']} {alarm} with "
+            f"all pools full (from {found['tasks_at_spec_alarm']} tasks on). At the peak "
+            f"{found['open_at_the_peak']:,.0f} are open, and the server closes "
+            f"{found['closed_for_idling_per_hour']:,.0f} an hour for idling. After a failover all come within a "
+            f"second: {storm['cpu_seconds']['mid']:.2g} s of the core, {storm['bytes'] / 1e6:,.1f} MB. The pool "
+            f"raises for {found['commands_that_find_no_connection']['mid']:.2g} of the commands, and for "
+            f"{stall['failed_commands']['mid']:,.0f} of them in a stall of {stall['seconds']:g} s.")
