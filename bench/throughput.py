@@ -18,7 +18,8 @@ import numpy as np
 
 from amply_capacity.model.cpu_curve import CpuCurve, curve_of
 from amply_capacity.model.cpu_samples import cpu_samples
-from amply_capacity.model.latency_curve import latency_curve, quantile_within_us
+from amply_capacity.model.latency_curve import latency_curve
+from amply_capacity.model.operation_times import quantile_within_us
 from amply_capacity.model.trips import RoundTrips, mixed_trips, operation_trips
 from amply_capacity.run.reader import Run, read_run
 from amply_capacity.traffic.mix import CACHE_MIX, DEFAULT_MIX, RATE_LIMIT_MIX, SESSIONS_MIX, format_mix

@@ -11,9 +11,10 @@ from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import curve_of
 from amply_capacity.model.cpu_samples import cpu_samples
-from amply_capacity.model.latency_curve import latency_curve, quantile_within_us
+from amply_capacity.model.latency_curve import latency_curve
 from amply_capacity.model.monitoring import monitoring_of
 from amply_capacity.model.network import mix_bytes, network_costs
+from amply_capacity.model.operation_times import quantile_within_us
 from amply_capacity.model.trips import mixed_trips, operation_trips
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES

@@ -14,31 +14,28 @@ prediction is withheld.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import CpuCurve, interval_of
-from amply_capacity.model.queueing import waits_us
-from amply_capacity.model.trips import round_trips
-from amply_capacity.run.histogram import width_us
+from amply_capacity.model.operation_times import OperationTimes, operation_times
+from amply_capacity.model.queueing import waited_us
 from amply_capacity.run.reader import Run
-from amply_capacity.run.schema import FAILED_OUTCOMES
 
-__all__ = ["KNEE_DRAWS", "Knee", "LatencyCurve", "OperationTimes", "Quantile", "Trip", "latency_curve",
-           "quantile_within_us"]
+__all__ = ["KNEE_DRAWS", "Knee", "LatencyCurve", "Quantile", "latency_curve"]
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 KNEE_DRAWS = 40
 _DRAWS = 30
 _COMMANDS, _WARM_UP = 30_000, 5_000
+_MORE_FOR_THE_BEST = 6  # times the commands, since the middle is that draw's
 _TIMES, _FEWEST_TIMES = 20_000, 2_000
 _CLOSE = 0.004  # of the rate, to which a knee is sought
 _SEED = 1
@@ -47,40 +44,8 @@ _STRUCTURE = 0.08
 _NOISY = 0.5
 _OF_THE_HOST = 0.5
 _FEWEST_BEYOND = 5.0
-_MOST_BUSY, _LEAST_BUSY = 0.3, 0.005
 _LEAST_SERVICE = 0.2
-_WARM_SHARE = 0.35
-
-
-@dataclass(frozen=True, slots=True)
-class Trip:
-    """One kind of round trip of an operation: a command, or a pipeline's commands joined by +."""
-
-    asked: str
-    per_operation: float
-    execution_us: float
-    """Inside its commands, in a warm server."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperationTimes:
-    """One operation in the slowest run: how often, its round trips, and its times second by second."""
-
-    use_case: str
-    operation: str
-    share: float
-    """Of all operations."""
-    trips: tuple[Trip, ...]
-    upper_us: Floats
-    """Upper bounds of the histogram's buckets."""
-    width_us: Floats
-    counts: Floats
-    """Shape (seconds, buckets)."""
-
-    @property
-    def rounds(self) -> float:
-        """Round trips of one operation."""
-        return sum(trip.per_operation for trip in self.trips)
+_LEAST_BETWEEN_US = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +81,7 @@ class LatencyCurve:
     operations: tuple[OperationTimes, ...]
     floor_per_second: float
     """Operations a second of the slowest run."""
+    _floors: dict[int, list[Floats]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def rounds_per_operation(self) -> float:
@@ -129,9 +95,7 @@ class LatencyCurve:
     @property
     def round_trip_ms(self) -> float:
         """Mean response time of a round trip in the slowest run, where nothing waits."""
-        means = [(one.share, float(one.counts.sum(axis=0) @ (one.upper_us - one.width_us / 2.0))
-                  / float(one.counts.sum())) for one in self.operations]
-        return sum(share * mean for share, mean in means) / self.rounds_per_operation / 1000.0
+        return sum(one.share * one.mean_us for one in self.operations) / self.rounds_per_operation / 1000.0
 
     def mixed(self, shares: Mapping[str, float]) -> LatencyCurve:
         """The same operations in other shares, by name; raises BadRun where one was not recorded."""
@@ -141,7 +105,7 @@ class LatencyCurve:
             raise BadRun("the runs do not show every operation of that mix", got=f"no {', '.join(missing)}",
                          do="record a run that has them, e.g. loadtests/mixed.py with --mix")
         total = sum(shares.values())
-        return replace(self, operations=tuple(
+        return replace(self, _floors={}, operations=tuple(
             replace(known[name], share=share / total) for name, share in shares.items() if share > 0.0))
 
     def quantiles(self, operations_per_second: float, qs: Sequence[float],
@@ -208,13 +172,31 @@ class LatencyCurve:
     def _simulated(self, draw: int, rate: float) -> dict[str, Floats]:
         """By operation, shape (2, times): with and without what its commands wait for, µs."""
         rng = np.random.default_rng([_SEED, draw])
-        places, waits, cheaper = self._waits(draw, rate, rng)
+        waits, cheaper = self._waits(draw, rate, rng)
         found = {}
-        for one in self.operations:
-            size = max(round(_TIMES * one.share), _FEWEST_TIMES)
-            floor = np.maximum(_drawn(one, size, rng, is_resampled=draw > 0) - one.rounds * cheaper, 0.0)
-            found[one.operation] = np.stack([floor + _waited(one, places, waits, size, rng), floor])
+        for one, floor, waited in zip(self.operations, self._floor(draw), waits, strict=True):
+            alone = np.maximum(floor - one.rounds * cheaper, 0.0)
+            more = waited[rng.integers(len(waited), size=len(floor))] if len(waited) else 0.0
+            found[one.name] = np.stack([alone + more, alone])
         return found
+
+    def _floor(self, draw: int) -> list[Floats]:
+        """What each operation takes where nothing waits: times of the slowest run, less what waited there.
+
+        Both are taken in their order, the longest wait from the longest time: the sum had that tail.
+        """
+        if draw not in self._floors:
+            rng = np.random.default_rng([_SEED, draw, 1])
+            waits, _ = self._waits(draw, self.floor_per_second, rng)
+            floors = []
+            for one, waited in zip(self.operations, waits, strict=True):
+                size = max(round(_TIMES * one.share), _FEWEST_TIMES)
+                times = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
+                if len(waited):
+                    times -= np.quantile(waited, (np.arange(size) + 0.5) / size)
+                floors.append(rng.permutation(np.maximum(times, 0.0)))
+            self._floors[draw] = floors
+        return self._floors[draw]
 
     def _saturation_per_second(self, draw: int) -> float:
         return float(self.curve.saturation_per_second(self.execution_us)[draw] / self.rounds_per_operation)
@@ -257,159 +239,63 @@ class LatencyCurve:
         return sum(one.share * trip.per_operation * trip.execution_us
                    for one in self.operations for trip in one.trips) / self.rounds_per_operation
 
-    def _waits(self, draw: int, rate: float,
-               rng: np.random.Generator) -> tuple[dict[tuple[str, str], Places], Floats, float]:
-        """Where in the simulation each kind of round trip stands, what each waits, µs, and how much less a
-        round trip costs at this rate than in the slowest run."""
-        kinds = {(one.operation, trip.asked): (one.share * trip.per_operation, trip.execution_us)
-                 for one in self.operations for trip in one.trips}
-        shares, execution = np.array(list(kinds.values())).T
-        per_second, mean = rate * float(shares.sum()), self.execution_us
+    def _waits(self, draw: int, rate: float, rng: np.random.Generator) -> tuple[list[Floats], float]:
+        """What operations of each kind wait, µs; and how much less a round trip costs than in the slowest
+        run."""
+        rounds, mean = self.rounds_per_operation, self.execution_us
         cost, at_floor = self.curve.us_per_round(
-            np.array([per_second, self.floor_per_second * float(shares.sum())]), mean)[draw]
-        drawn = rng.choice(len(shares), size=_COMMANDS + _WARM_UP, p=shares / shares.sum())
-        services = np.maximum(execution[drawn] + cost - mean, _LEAST_SERVICE * cost)
-        arrivals = np.cumsum(rng.standard_exponential(len(drawn))) * (1e6 / per_second)
-        waits = waits_us(arrivals, services * (cost / services.mean()))[_WARM_UP:]
-        drawn = drawn[_WARM_UP:]
-        return ({kind: np.flatnonzero(drawn == number) for number, kind in enumerate(kinds)}, waits,
-                float(at_floor - cost))
+            np.array([rate, self.floor_per_second]) * rounds, mean)[draw]
+        shares = np.array([one.share for one in self.operations])
+        commands = _COMMANDS * (_MORE_FOR_THE_BEST if draw == 0 else 1)
+        size = round((commands + _WARM_UP) / rounds) + 1
+        kinds = rng.choice(len(shares), size=size, p=shares / shares.sum())
+        places, execution = _asked(self.operations, kinds, rng)
+        services = np.maximum(execution + cost - mean, _LEAST_SERVICE * cost)
+        services *= cost / services.mean()
+        network = np.array([max(one.median_us / max(one.rounds, 1.0) - at_floor, _LEAST_BETWEEN_US)
+                            for one in self.operations])
+        starts = np.cumsum(rng.standard_exponential(size)) * (1e6 / rate)
+        waited = waited_us(starts, places, services, network[kinds])
+        begun = round(_WARM_UP / rounds)
+        kinds, waited = kinds[begun:], waited[begun:]
+        return [waited[kinds == number] for number in range(len(shares))], float(at_floor - cost)
 
 
 def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
-    """From the run with the slowest rate in an open loop, its knee search's first steps included.
+    """From the slowest of the runs; raises BadRun where none shows what an operation takes when nothing
+    waits."""
+    operations, rate = operation_times(runs, curve)
+    return LatencyCurve(curve, operations, rate)
 
-    Raises BadRun where none can show what an operation takes when nothing waits.
+
+def _asked(operations: Sequence[OperationTimes], kinds: Ints,
+           rng: np.random.Generator) -> tuple[Ints, Floats]:
+    """Where each operation's round trips stand, shape (operations + 1,), and their executions, µs.
+
+    A part of a round trip is a chance of one.
     """
-    open_loops = [run for run in runs if run.manifest["arrivals"] != "closed"]
-    if not open_loops:
-        scenario = runs[0].manifest["scenario"] if runs else "mixed"
-        raise BadRun("response times at other rates need an open loop at a low rate",
-                     got=f"only closed loops: {', '.join(run.name for run in runs) or 'no run'}",
-                     do=f"record one: `locust -f loadtests/{scenario}.py --headless -u 50 -r 50 -t 30s "
-                        "--arrivals poisson --rate 1000`")
-    slowest = min(open_loops, key=_operations_per_second)
-    requests = slowest.in_sound_seconds(slowest.requests)
-    own = requests[(requests["command"] == "") & (requests["clock"] == "response")
-                   & ~requests["outcome"].isin(FAILED_OUTCOMES)]
-    steady = _slowest_seconds(own)
-    own = own[own["second"].isin(steady)]
-    trips = requests[(requests["command"] != "") & (requests["clock"] == "service")
-                     & requests["second"].isin(steady)]
-    rate = float(own["count"].sum()) / len(steady)
-    busy = float(curve.cores(rate * round_trips(slowest).count / _operations_per_second(slowest))[0])
-    if not _LEAST_BUSY <= busy <= _MOST_BUSY:
-        too = "too fast" if busy > _MOST_BUSY else "too slow"
-        raise BadRun(f"run {slowest.name} is {too} to tell response times at other rates",
-                     got=f"{rate:,.0f} operations a second, which keep the server {100.0 * busy:.1f} % busy",
-                     do="record one that keeps it 10 % busy: `locust -f "
-                        f"loadtests/{slowest.manifest['scenario']}.py --headless -u 50 -r 50 -t 30s "
-                        f"--arrivals poisson --rate {_better_rate(rate, busy):.0f}`")
-    total = float(own["count"].sum())
-    execution = _execution_us(trips, curve)
-    return LatencyCurve(curve, tuple(
-        _times(str(use_case), str(operation), rows, trips[trips["operation"] == operation], execution, total,
-               steady)
-        for (use_case, operation), rows in own.groupby(["use_case", "operation"])), rate)
-
-
-def quantile_within_us(upper_us: Floats, counts: Floats, q: float) -> float:
-    """A quantile of a histogram as recorded, its bucket divided evenly; rows of one bucket add up."""
-    uppers, which = np.unique(upper_us, return_inverse=True)
-    cumulated = np.cumsum(np.bincount(which, weights=counts))
-    place = int(np.searchsorted(cumulated, q * cumulated[-1]))
-    before = cumulated[place - 1] if place else 0.0
-    part = (q * cumulated[-1] - before) / (cumulated[place] - before)
-    width = float(width_us(uppers[place:place + 1].astype(np.int64))[0])
-    return float(uppers[place] - width * (1.0 - part))
-
-
-def _better_rate(rate: float, busy: float) -> float:
-    wanted = rate * 0.1 / busy
-    return float(f"{wanted:.2g}")
-
-
-def _operations_per_second(run: Run) -> float:
-    requests = run.in_sound_seconds(run.requests[(run.requests["command"] == "")
-                                                 & (run.requests["clock"] == "service")])
-    return float(requests["count"].sum()) / len(run.sound_seconds)
-
-
-def _slowest_seconds(own: pd.DataFrame) -> list[int]:
-    """The seconds of about the slowest rate: all of a steady run, the first steps of a search."""
-    rates = own.groupby("second")["count"].sum()
-    least = float(rates.quantile(0.1))
-    return [int(second) for second in rates.index[rates <= max(1.5 * least, least + 4.0 * least**0.5)]]
-
-
-def _execution_us(trips: pd.DataFrame, curve: CpuCurve) -> dict[tuple[str, str], float]:
-    """Execution of each operation's round trips. One command may cost much more in one operation than in
-    another, a script above all: that shows in the medians of their times, where nothing waits. Medians also
-    differ by what the client and the network do, so the mean of a command stays what commandstats says."""
-    found: dict[tuple[str, str], float] = {}
-    for asked, rows in trips.groupby("command"):
-        mean = sum(curve.command_us.get(part.lower(), 0.0) for part in str(asked).split("+"))
-        medians = {operation: quantile_within_us(times["bucket_us"].to_numpy(dtype=np.float64),
-                                                 times["count"].to_numpy(dtype=np.float64), 0.5)
-                   for operation, times in rows.groupby("operation")}
-        counts = rows.groupby("operation")["count"].sum()
-        middle = sum(medians[name] * counts[name] for name in medians) / float(counts.sum())
-        each = {name: max(mean + medians[name] - middle, _WARM_SHARE * mean) for name in medians}
-        over = sum(each[name] * counts[name] for name in each) / float(counts.sum())
-        for name, cost in each.items():
-            found[str(name), str(asked)] = cost * mean / over if over else 0.0
-    return found
-
-
-def _times(use_case: str, operation: str, rows: pd.DataFrame, trips: pd.DataFrame,
-           execution: Mapping[tuple[str, str], float], total: float,
-           seconds: Sequence[int]) -> OperationTimes:
-    table = rows.pivot_table(index="second", columns="bucket_us", values="count", aggfunc="sum", fill_value=0)
-    table = table.reindex(sorted(seconds), fill_value=0)
-    count = float(table.to_numpy().sum())
-    uppers = table.columns.to_numpy(dtype=np.int64)
-    asked = trips.groupby("command")["count"].sum()
-    return OperationTimes(use_case, operation, count / total,
-                          tuple(Trip(str(name), float(each) / count, execution[operation, str(name)])
-                                for name, each in asked.items()),
-                          uppers.astype(np.float64), width_us(uppers).astype(np.float64),
-                          table.to_numpy(dtype=np.float64))
-
-
-def _drawn(one: OperationTimes, size: int, rng: np.random.Generator, *, is_resampled: bool) -> Floats:
-    """Times of the slowest run, of seconds drawn anew for all but the first draw."""
-    blocks = len(one.counts)
-    weights = rng.multinomial(blocks, np.full(blocks, 1.0 / blocks)) if is_resampled else np.ones(blocks)
-    totals = weights @ one.counts
-    if not totals.sum():
-        totals = one.counts.sum(axis=0)
-    picked = np.searchsorted(np.cumsum(totals), rng.random(size) * totals.sum(), side="right")
-    return np.asarray(one.upper_us[picked] - one.width_us[picked] * rng.random(size))
+    which: list[Ints] = []
+    execution: list[Floats] = []
+    for number, one in enumerate(operations):
+        ours = np.flatnonzero(kinds == number)
+        for trip in one.trips:
+            whole, rest = divmod(trip.per_operation, 1.0)
+            times = int(whole) + (rng.random(len(ours)) < rest)
+            which.append(np.repeat(ours, times))
+            execution.append(np.full(len(which[-1]), trip.execution_us))
+    placed = np.concatenate(which)
+    order = np.argsort(placed, kind="stable")
+    return np.searchsorted(placed[order], np.arange(len(kinds) + 1)), np.concatenate(execution)[order]
 
 
 def _quantiles(times: Mapping[str, Floats], ours: Sequence[OperationTimes], qs: Sequence[float],
                row: int) -> Floats:
     """Of the times of operations in their shares: each weighs as much as its share is, however many there
     are."""
-    parts = [(one.share, times[one.operation][row]) for one in ours]
+    parts = [(one.share, times[one.name][row]) for one in ours]
     values = np.concatenate([part for _, part in parts])
     weights = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
     order = np.argsort(values)
     cumulated = np.cumsum(weights[order])
     places = np.searchsorted(cumulated, np.asarray(qs) * cumulated[-1])
     return np.asarray(values[order][np.minimum(places, len(values) - 1)])
-
-
-def _waited(one: OperationTimes, places: Mapping[tuple[str, str], Places], waits: Floats, size: int,
-            rng: np.random.Generator) -> Floats:
-    """What the round trips of so many operations wait in all; a part of a round trip is a chance of one."""
-    total = np.zeros(size)
-    for trip in one.trips:
-        ours = places[one.operation, trip.asked]
-        if not len(ours):
-            continue
-        whole, rest = divmod(trip.per_operation, 1.0)
-        for _ in range(int(whole)):
-            total += waits[ours[rng.integers(len(ours), size=size)]]
-        total += np.where(rng.random(size) < rest, waits[ours[rng.integers(len(ours), size=size)]], 0.0)
-    return total

@@ -110,10 +110,11 @@ def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds,
     operations = [name for name, rate in load.per_user_per_second.items() if rate.any()]
     figures.require(used, operations)
     items = _memory_items({name: counted[name] for name in used}, figures, demand, load, worlds)
-    commands, bytes_in, bytes_out = _per_user(figures, load, operations)
-    framing = commands * worlds.draw("prior.framing_bytes", FRAMING_BYTES)
-    # What comes in is written to a replica at most once more: counted always, as the backlog is.
-    busier_bytes = np.maximum(bytes_in + framing, bytes_out + framing + bytes_in)
+    rounds, bytes_in, bytes_out = _per_user(figures, load, operations)
+    framing = rounds * worlds.draw("prior.framing_bytes", FRAMING_BYTES)
+    # What comes in is written to each replica at most once more: for one always, as the backlog is.
+    streams = max(demand.cluster.replicas, 1)
+    busier_bytes = np.maximum(bytes_in + framing, bytes_out + framing + streams * bytes_in)
     bits = load.users * (8.0 * busier_bytes)[:, None]
     free_factor = _free_factor(demand.slo.free_memory_percent, worlds)[:, None]
     at_peak, mean = engine_cores(figures, load, operations, worlds)
@@ -210,11 +211,12 @@ def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Work
 
 
 def _per_user(figures: Measured, load: Workload, operations: list[str]) -> tuple[Floats, Floats, Floats]:
-    """Commands, request bytes and reply bytes a second of one registered user, each of shape (worlds,)."""
+    """Round trips, request bytes and reply bytes a second of one registered user, each of shape (worlds,)."""
     totals = np.zeros((3, load.peak_to_mean.size))
     for name in operations:
         cost = figures.operations[name]
-        totals += np.outer([cost.commands, cost.bytes_in, cost.bytes_out], load.per_user_per_second[name])
+        totals += np.outer([figures.trips[name].count, cost.bytes_in, cost.bytes_out],
+                           load.per_user_per_second[name])
     return totals[0], totals[1], totals[2]
 
 

@@ -18,7 +18,8 @@ from synthetic_run import BEGAN, Asked, KnownApplication, KnownServer, synthetic
 from amply_capacity.errors import BadRun
 from amply_capacity.model import latency_curve as module
 from amply_capacity.model.cpu_curve import DRAWS, CpuCurve
-from amply_capacity.model.latency_curve import LatencyCurve, latency_curve, quantile_within_us
+from amply_capacity.model.latency_curve import LatencyCurve, latency_curve
+from amply_capacity.model.operation_times import quantile_within_us
 from amply_capacity.run.histogram import bucket_upper_us
 from amply_capacity.run.reader import Run
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from amply_capacity.model.queueing import response_us, waits_us
+from amply_capacity.model.queueing import response_us, waited_us
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +39,41 @@ def first_come_first_served(arrivals: Floats, services: Floats) -> Floats:
         done = max(done, arrival) + service
         responses.append(done - arrival)
     return np.array(responses)
+
+
+def waits_us(arrivals: Floats, services: Floats) -> Floats:
+    return response_us(arrivals, services) - services
+
+
+def slow_chains(starts: list[float], chains: list[list[float]], between: list[float]) -> list[float]:
+    """The same loop for operations of several round trips, looking through all of them each time."""
+    arrivals = dict(enumerate(starts))
+    step, waited, clock = [0] * len(starts), [0.0] * len(starts), 0.0
+    arrivals = {one: at for one, at in arrivals.items() if chains[one]}
+    while arrivals:
+        clock = max(clock, min(arrivals.values()))
+        turn = sorted((at, one) for one, at in arrivals.items() if at <= clock)
+        clock += sum(chains[one][step[one]] for _, one in turn)
+        for at, one in turn:
+            waited[one] += clock - at - chains[one][step[one]]
+            step[one] += 1
+            arrivals[one] = clock + between[one]
+            if step[one] == len(chains[one]):
+                del arrivals[one]
+    return waited
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(GAPS, st.lists(SERVICES, max_size=4), st.floats(1.0, 200.0)), min_size=1,
+                max_size=30))
+def test_operations_of_several_round_trips_come_back_into_the_same_loop(
+        load: list[tuple[float, list[float], float]]) -> None:
+    starts = np.cumsum([gap for gap, _, _ in load])
+    chains, between = [chain for _, chain, _ in load], [each for _, _, each in load]
+    places = np.cumsum([0, *(len(chain) for chain in chains)])
+    services = np.array([service for chain in chains for service in chain])
+    waited = waited_us(starts, places, services, np.array(between))
+    np.testing.assert_allclose(waited, slow_chains(starts.tolist(), chains, between), atol=1e-6)
 
 
 def loaded(pairs: list[tuple[float, float]]) -> tuple[Floats, Floats]:
