@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from pathlib import Path
 from typing import Any, Protocol
 
 from amply_capacity.catalog.nodes import NodeType, node_type
@@ -16,6 +18,8 @@ __all__ = ["Sampler", "Sink"]
 _ANSWER_SECONDS = 2.0
 # A sample that is later than this is a gap that the run shows.
 _GAP_SECONDS = 2.0
+# Of the time between two samples: a server that was ready to run and had no CPU for longer was disturbed.
+_STARVED_SHARE = 0.02
 _ADDED = ("calls", "usec", "rejected_calls", "failed_calls")
 
 
@@ -45,6 +49,8 @@ class Sampler(threading.Thread):
         self._stopping = threading.Event()
         self._commands: dict[str, dict[str, Any]] = {}
         self._is_away = False
+        self._is_here = opened.is_ours
+        self._waited: tuple[float, float] | None = None
         self._client: Any = connect(endpoint, timeout_seconds=_ANSWER_SECONDS)
         with explained(endpoint):
             if opened.is_ours:
@@ -63,7 +69,21 @@ class Sampler(threading.Thread):
                 self._first = InfoSample(now.time_s, now.node, {})
             else:
                 self._sink.append("server", [server_row(self._last, now, self._node_type)])
+                self._note_starvation(now)
             self._last = now
+
+    def _note_starvation(self, now: InfoSample) -> None:
+        """Say where another process kept a server of this host from its CPU: its times are not its own."""
+        if not self._is_here:
+            return
+        waited, before = _run_queue_seconds(now.number("process_id")), self._waited
+        self._waited = None if waited is None else (now.time_s, waited)
+        if before is None or waited is None:
+            return
+        share = (waited - before[1]) / (now.time_s - before[0])
+        if share > _STARVED_SHARE:
+            self._sink.note("host", "server starved", {
+                "node": self._node, "second": int(now.time_s) - 1, "wait_percent": round(100.0 * share, 1)})
 
     def finish(self) -> None:
         """Stop, and write what the commands did since the phase began, or until the server went away."""
@@ -101,6 +121,13 @@ class Sampler(threading.Thread):
             if known is not None:
                 row |= {name: row[name] + known[name] for name in _ADDED}
             self._commands[row["command"]] = row
+
+
+def _run_queue_seconds(pid: float | None) -> float | None:
+    """How long a process' main thread has waited for a CPU so far; None where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
+        return int(Path(f"/proc/{pid:.0f}/schedstat").read_bytes().split()[1]) / 1e9
+    return None
 
 
 def _is_another_process(before: InfoSample, after: InfoSample) -> bool:

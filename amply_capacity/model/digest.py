@@ -65,11 +65,24 @@ def _bound_seconds(run: Run) -> list[str]:
     return [f"{said}: they are left out"]
 
 
+def _starved_seconds(run: Run) -> list[str]:
+    """That the host was too noisy in some seconds, and whether they could be left out."""
+    first, last = run.measured_seconds
+    starved, seconds = len(run.starved_seconds), last - first + 1
+    if not starved:
+        return []
+    are_out = not run.starved_seconds & set(run.sound_seconds)
+    return [f"other processes kept the server from its CPU in {starved} of {seconds} s: "
+            + ("they are left out" if are_out else "too few are left to leave them out, so that its CPU and "
+               "latency are the host's noise as well")]
+
+
 def _warnings(run: Run) -> tuple[str, ...]:
     found = []
     if run.verdict != "complete":
         found.append(f"the run is {run.verdict}: {run.manifest.get('verdict_reason') or 'it ended early'}")
     found.extend(_bound_seconds(run))
+    found.extend(_starved_seconds(run))
     allocator = str(run.manifest["server"].get("allocator") or "unknown")
     if not allocator.startswith("jemalloc"):
         found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")

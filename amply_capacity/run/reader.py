@@ -98,15 +98,24 @@ class Run:
                          if first <= second <= last)
 
     @cached_property
-    def sound_seconds(self) -> tuple[int, ...]:
-        """Seconds of the measured phase that models use: those in which the generator kept up.
+    def starved_seconds(self) -> frozenset[int]:
+        """Seconds of the measured phase in which other processes kept a local server from its CPU."""
+        first, last = self.measured_seconds
+        events = self.events
+        noted = events.loc[(events["kind"] == "host") & (events["name"] == "server starved"), "detail"]
+        return frozenset(int(one["second"]) for one in noted if first <= int(one["second"]) <= last)
 
-        All of them where fewer than three would be left: `digest` then warns of it.
+    @cached_property
+    def sound_seconds(self) -> tuple[int, ...]:
+        """Seconds of the measured phase that models use: the generator kept up, and the server had its CPU.
+
+        Where fewer than three would be left, the disturbed ones are used as well: `digest` then warns of it.
         """
         first, last = self.measured_seconds
-        sound = tuple(second for second in range(first, last + 1)
-                      if second not in self.generator_bound_seconds)
-        return sound if len(sound) >= _FEWEST_SECONDS else tuple(range(first, last + 1))
+        whole = tuple(range(first, last + 1))
+        kept_up = tuple(second for second in whole if second not in self.generator_bound_seconds)
+        quiet = tuple(second for second in kept_up if second not in self.starved_seconds)
+        return next((some for some in (quiet, kept_up) if len(some) >= _FEWEST_SECONDS), whole)
 
     def in_sound_seconds(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Those rows of `requests` whose second is sound."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +29,7 @@ class _Sink:
         self.rows: dict[str, list[dict[str, Any]]] = {"server": [], "commands": []}
         self.noted: list[tuple[str, dict[str, Any]]] = []
         self.told: list[str] = []
+        self.starved: list[dict[str, Any]] = []
         self._changed = threading.Condition()
 
     def append(self, table: str, rows: Any) -> None:
@@ -34,7 +38,10 @@ class _Sink:
             self._changed.notify_all()
 
     def note(self, kind: str, name: str, detail: dict[str, Any]) -> None:
-        assert kind == "error"
+        assert kind in {"error", "host"}
+        if kind == "host":  # the machine may be busy with other things
+            self.starved.append(detail)
+            return
         self.noted.append((name, detail))
 
     def tell(self, words: str) -> None:
@@ -127,3 +134,27 @@ def test_a_server_that_is_away_from_the_start_cannot_be_sampled(server: Killable
     server.kill()
     with pytest.raises(Unreachable):
         Sampler(_opened(server), Endpoint("127.0.0.1", server.port), _Sink())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that places processes")
+def test_a_server_that_is_kept_from_its_cpu_is_noted(server: KillableRedis) -> None:
+    core = {max(os.sched_getaffinity(0))}
+    os.sched_setaffinity(server.process.pid, core)
+    rivals = [subprocess.Popen([sys.executable, "-c", "while True: pass"],
+                               preexec_fn=lambda: os.sched_setaffinity(0, core)) for _ in range(2)]
+    sink = _Sink()
+    sampler = Sampler(_opened(server), Endpoint("127.0.0.1", server.port), sink)
+    client = redis.Redis(port=server.port)
+    try:
+        sampler.start()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not sink.starved and time.monotonic() < deadline:
+            client.eval("local n = 0; for i = 1, 3000000 do n = n + i end", 0)
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.wait()
+        sampler.finish()
+        client.close()
+    assert sink.starved[0]["wait_percent"] > 2.0
+    assert sink.starved[0]["node"] == f"127.0.0.1:{server.port}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 import pytest
 from synthetic_run import BEGAN, SECONDS, server_second, times
 
@@ -77,3 +78,17 @@ def test_where_too_few_would_be_left_all_are_used_and_that_is_said(make_run: Cal
 def test_rates_of_the_operation_table_are_those_of_the_sound_seconds(make_run: Callable[..., Run]) -> None:
     table = operation_table(_disturbed(make_run, generator_bound_seconds=_BOUND)).set_index("operation")
     assert table.loc["cached_read", "per second"] == pytest.approx(100.0)
+
+
+def test_a_noisy_host_is_said(make_run: Callable[..., Run]) -> None:
+    def noisy(seconds: Sequence[int]) -> Run:
+        run = make_run()
+        rows = [{"time_s": second + 1.0, "kind": "host", "name": "server starved",
+                 "detail": {"node": "a", "second": second, "wait_percent": 30.0}} for second in seconds]
+        run.__dict__["events"] = pd.concat([run.events, pd.DataFrame(rows)], ignore_index=True)
+        return run
+
+    (warning,) = digest(noisy([BEGAN + 3, BEGAN + 4])).warnings
+    assert warning == "other processes kept the server from its CPU in 2 of 10 s: they are left out"
+    (warning,) = digest(noisy(range(BEGAN + 1, BEGAN + 10))).warnings
+    assert "9 of 10 s: too few are left" in warning

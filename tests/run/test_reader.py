@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -191,10 +192,13 @@ class TestSoundSeconds:
     """Of a phase of ten seconds, 101 to 110."""
 
     @staticmethod
-    def _run(directory: Path, bound: list[int]) -> reader.Run:
+    def _run(directory: Path, bound: list[int], starved: Sequence[int] = ()) -> reader.Run:
         writer = RunWriter(directory, {"run": "r1", "scenario": "mixed", "started_at": "then"})
         writer.append("events", [{"time_s": time_s, "kind": "phase", "name": name, "detail": "{}"}
                                  for time_s, name in ((100.5, "measured"), (111.5, "ended"))])
+        writer.append("events", [
+            {"time_s": second + 1.0, "kind": "host", "name": "server starved",
+             "detail": f'{{"node": "a:1", "second": {second}, "wait_percent": 9.0}}'} for second in starved])
         writer.append("requests", [
             {"second": second, "use_case": "cache", "operation": "cached_read", "command": "",
              "outcome": "hit", "clock": "service", "bucket_us": 1, "count": 1} for second in range(100, 113)])
@@ -214,6 +218,16 @@ class TestSoundSeconds:
         assert run.sound_seconds == (101, 102, 105, 106, 107, 108, 109)
         assert run.in_sound_seconds(run.requests)["second"].tolist() == list(run.sound_seconds)
         assert run.in_sound_samples(run.server)["second"].tolist() == [101, 102, 106, 107, 108, 109]
+
+    def test_those_in_which_the_server_was_kept_from_its_cpu_are_left_out_too(self, tmp_path: Path) -> None:
+        run = self._run(tmp_path / "run", [103], starved=[99, 103, 107, 112])
+        assert run.starved_seconds == {103, 107}
+        assert run.sound_seconds == (101, 102, 104, 105, 106, 108, 109, 110)
+        assert run.in_sound_samples(run.server)["second"].tolist() == [101, 102, 105, 106, 109, 110]
+
+    def test_rather_a_noisy_host_than_a_bound_generator(self, tmp_path: Path) -> None:
+        run = self._run(tmp_path / "run", [103], starved=range(101, 109))
+        assert run.sound_seconds == (101, 102, 104, 105, 106, 107, 108, 109, 110)
 
     def test_nothing_is_left_out_where_too_little_would_be_left(self, tmp_path: Path) -> None:
         run = self._run(tmp_path / "run", list(range(101, 109)))
