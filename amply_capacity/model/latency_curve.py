@@ -60,7 +60,8 @@ class Quantile:
         bounds = {f"{name}_ms": None if value is None else getattr(value, name)
                   for name in ("low", "mid", "high")}
         return {**{name: None if bound is None or bound == np.inf else round(bound, 4)
-                   for name, bound in bounds.items()}, "withheld": self.withheld}
+                   for name, bound in bounds.items()},
+                "saturated": value is not None and value.high == np.inf, "withheld": self.withheld}
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,8 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float,
         use_case=knee.use_case, commands_per_operation=latency.commands_per_operation,
         saturation_per_second=interval_of(full), commands=_commands(latency, best.mid),
         points=tuple(_point(latency, share * float(full[0]), advance) for share in _SHARES),
-        knee=_measured_knee(runs), curve=curve, latency=latency, notes=tuple(_notes(curve, latency, best)))
+        knee=_measured_knee(runs), curve=curve, latency=latency,
+        notes=tuple(_notes(runs, curve, latency, best)))
 
 
 def _fit_for_it(runs: Sequence[Run]) -> None:
@@ -190,8 +191,10 @@ def _measured_knee(runs: Sequence[Run]) -> Interval | None:
     return None
 
 
-def _notes(curve: CpuCurve, latency: LatencyCurve, best: Interval) -> list[str]:
-    notes = []
+def _notes(runs: Sequence[Run], curve: CpuCurve, latency: LatencyCurve, best: Interval) -> list[str]:
+    notes = [f"other processes kept the server of {run.name} from its CPU in {len(noisy)} s that could not "
+             "be left out: record it on a quieter host"
+             for run in runs if (noisy := run.starved_seconds & set(run.sound_seconds))]
     ratio = best.mid * latency.rounds_per_operation / curve.fastest_per_second
     if curve.samples < 3 or curve.fastest_per_second < 3.0 * curve.slowest_per_second:
         notes.append("the runs have about one rate: how cost falls with the rate is a prior (measured on "

@@ -140,7 +140,8 @@ def test_a_quantile_beyond_which_too_few_operations_lie_is_withheld(latency: Lat
     assert p99.withheld is None
     assert p999.value_ms is None
     assert "too few" in str(p999.withheld)
-    assert p999.as_json() == {"low_ms": None, "mid_ms": None, "high_ms": None, "withheld": p999.withheld}
+    assert p999.as_json() == {"low_ms": None, "mid_ms": None, "high_ms": None, "saturated": False,
+                              "withheld": p999.withheld}
     (of_one,) = latency.quantiles(2_000.0, [0.999], "rate_limit")  # its own operations count: some 3,200
     assert of_one.value_ms is None
 
@@ -159,7 +160,7 @@ def test_beyond_saturation_bounds_are_infinite_and_null_in_json(latency: Latency
     assert p50.value_ms is not None
     assert p50.value_ms.low == p50.value_ms.mid == p50.value_ms.high == np.inf
     assert json.loads(json.dumps(p50.as_json(), allow_nan=False)) == {
-        "low_ms": None, "mid_ms": None, "high_ms": None, "withheld": None}
+        "low_ms": None, "mid_ms": None, "high_ms": None, "saturated": True, "withheld": None}
 
 
 def test_a_bound_is_infinite_where_some_curves_are_saturated(floor_run: Run) -> None:
