@@ -8,7 +8,7 @@ keeps the time-outs.
 from __future__ import annotations
 
 import contextlib
-from _socket import IPPROTO_TCP, TCP_NODELAY
+from _socket import IPPROTO_TCP, MSG_PEEK, TCP_NODELAY
 from _socket import socket as bare_socket  # gevent and the standard library each wrap this one
 from collections.abc import Callable, Iterable
 from math import inf
@@ -74,6 +74,17 @@ class Connection:
     def is_asked(self) -> bool:
         """Whether somebody waits for a reply."""
         return self._wanted > 0
+
+    def is_lost(self) -> bool:
+        """Whether the server has closed it while nobody waited, as far as the event loop has noticed."""
+        if self.is_closed or self._is_armed:  # armed: nothing has come since the last reply
+            return self.is_closed
+        try:
+            return not self._socket.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def call(self, command: Command) -> Any:
         """The reply to one command."""

@@ -24,6 +24,7 @@ from amply_capacity.files import RUNS_DIR
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
 from amply_capacity.load.ending import terminable
+from amply_capacity.load.foretold import Foretold, foretell
 from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.options import Options
 from amply_capacity.load.own_core import OwnCore
@@ -62,6 +63,7 @@ class Director:
         self._own_cluster: clusters.Cluster | None = None
         self._host_cores = _cores()
         self._own_core: OwnCore | None = None
+        self._foretold: Foretold | None = None
         self._stopped = ""
         self._load: loading.Load | None = None
         self._topology = "single"
@@ -82,6 +84,7 @@ class Director:
         self._choose_run_dir()
         try:
             with terminable():
+                self._foretell()
                 self._take_target(working_set)
                 self._place_server()
                 clients = getattr(self.environment.parsed_options, "num_users", None) or 1
@@ -136,6 +139,8 @@ class Director:
             if closed:
                 reason = closed["reason"]
                 say(f"run         {self._run_dir}  ({closed['verdict']}{': ' + reason if reason else ''})")
+                if self._foretold is not None:
+                    self._foretold.score(self._run_dir)
         finally:
             self._release_target()
 
@@ -170,6 +175,18 @@ class Director:
         self._keeper = gevent.spawn(self._keep_target)
         with explained(self._target.endpoint):
             self._topology = _topology(self._load)
+        if self.options.pool_size is not None and self._topology == "sharded":
+            raise BadInput("--pool-size is for one primary",
+                           got=f"{self._target.endpoint.url}, a sharded cluster",
+                           do="leave --pool-size out: redis-py's cluster client has a pool for each node")
+
+    def _foretell(self) -> None:
+        """Before anything is started: what is wrong with the runs to predict from is said at once."""
+        options = self.options
+        if options.predict_from and options.rate is not None:
+            seconds = getattr(self.environment.parsed_options, "run_time", None)
+            self._foretold = foretell(options.predict_from, self._mix(), options.rate, seconds, {
+                "run": self._run_name, "scenario": self.name, "seed": options.seed})
 
     def _place_server(self) -> None:
         """A core of its own for a single local server under one generator; several need what there is."""
@@ -216,6 +233,7 @@ class Director:
             "locust_users": parsed.num_users, "mix": dict(self._mix()), "population": asdict(campaign.shape),
             "prefill": {"share": options.prefill, "classes": filled},
             "think_time_seconds": options.think_time_seconds, "compute_seconds": options.compute_seconds,
+            "pool_size": options.pool_size,
             "target": {"url": self._target.endpoint.url, "kind": "local cluster" if cluster else "endpoint",
                        "topology": self._topology, "tls": self._target.endpoint.tls,
                        "multi_key": options.multi_key,

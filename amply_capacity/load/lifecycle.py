@@ -86,6 +86,8 @@ def _start_owner(
         raise BadInput("a schedule is shared out among a stated number of Locust users", got="no -u",
                        do=f"give -u with --arrivals {options.arrivals}")
     _apply_mix(environment, options)
+    if options.pool_size is not None:
+        _check_tasks(environment)
     director = Director(name, environment, options, working_set_of(options.demand))
     campaign = director.prepare()
     set_campaign(environment, campaign)
@@ -262,6 +264,21 @@ def _quit_when_orphaned(environment: Environment, parent: int) -> None:
     while os.getppid() == parent:
         gevent.sleep(0.5)
     environment.runner.quit()
+
+
+def _check_tasks(environment: Environment) -> None:
+    """A pool plays operations; a task with code of its own waits in its user's greenlet, one at a time."""
+    from amply_capacity.load.user import RedisUser
+
+    own = [f"{one.__name__}.{getattr(task, '__name__', task)}" for one in environment.user_classes
+           for task in dict.fromkeys(one.tasks) if not hasattr(task, "bound")]
+    own += [f"{one.__name__}.wait_time" for one in environment.user_classes
+            if one.wait_time is not RedisUser.wait_time]
+    if own:
+        raise BadInput("--pool-size plays tasks that are operations, at the schedule's starts",
+                       got=", ".join(own),
+                       do="make them tasks that yield commands, under @plays(use_case, name), without a "
+                          "wait_time of their own, or leave --pool-size out")
 
 
 def _apply_mix(environment: Environment, options: Options) -> None:

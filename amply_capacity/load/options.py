@@ -53,6 +53,8 @@ class Options:
     compute_seconds: float
     timeout_seconds: float
     share_cores: bool = False
+    predict_from: tuple[str, ...] = ()
+    pool_size: int | None = None
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -115,6 +117,13 @@ def add_options(parser: ArgumentParser) -> None:
                        metavar="MS", help="time that the application computes after a cache miss (default 0)")
     group.add_argument("--timeout-ms", dest="amply_timeout_ms", type=float, default=5000.0, metavar="MS",
                        help="time after which an unanswered command counts as timed out (default 5000)")
+    group.add_argument("--pool-size", dest="amply_pool_size", type=int, default=None, metavar="N",
+                       help="a Locust user is an application worker with a pool of N connections, whose "
+                            "operations fail when all are taken (the specification's N is 20), instead of "
+                            "one connection; needs an open loop")
+    group.add_argument("--predict-from", dest="amply_predict_from", default=None, metavar="RUN,RUN",
+                       help="predict this run from earlier ones, write that into the ledger before it "
+                            "begins, and score it at its end; needs --arrivals poisson or constant")
     group.add_argument("--share-cores", dest="amply_share_cores", action="store_true",
                        default=bool(os.environ.get("AMPLY_SHARE_CORES")),
                        help="let the system place a local server; without, a single one has a core of its "
@@ -158,6 +167,10 @@ def read_options(parsed: Namespace) -> Options:
     for name, limit in (("p99-ms", parsed.amply_p99_ms), ("stop-p99-ms", parsed.amply_stop_p99_ms)):
         if limit is not None and not 0 < limit < math.inf:
             faults.append(f"--{name} {limit:g} is no positive number")
+    if getattr(parsed, "amply_predict_from", None) and (
+            parsed.amply_knee or parsed.amply_arrivals not in {"poisson", "constant"}):
+        faults.append("--predict-from needs a stated rate: --arrivals poisson or constant with --rate")
+    faults += _pool_faults(parsed)
     if parsed.amply_stop_error_percent is not None and not 0 <= parsed.amply_stop_error_percent < 100:
         faults.append(f"--stop-error-percent {parsed.amply_stop_error_percent:g} is no percentage below 100")
     think_time_ms, compute_delay_ms = parsed.amply_think_time_ms, parsed.amply_compute_delay_ms
@@ -195,8 +208,25 @@ def read_options(parsed: Namespace) -> Options:
         stop_error_percent=parsed.amply_stop_error_percent, stop_p99_ms=parsed.amply_stop_p99_ms,
         think_time_seconds=think_time_ms / 1000.0, compute_seconds=compute_delay_ms / 1000.0,
         timeout_seconds=parsed.amply_timeout_ms / 1000.0,
+        predict_from=tuple(name.strip() for name in (
+            getattr(parsed, "amply_predict_from", None) or "").split(",") if name.strip()),
         share_cores=bool(getattr(parsed, "amply_share_cores", False)),
+        pool_size=getattr(parsed, "amply_pool_size", None),
     )
+
+
+def _pool_faults(parsed: Namespace) -> list[str]:
+    size, faults = getattr(parsed, "amply_pool_size", None), []
+    if size is None:
+        return []
+    if size < 1:
+        faults.append(f"--pool-size {size} is less than 1")
+    if parsed.amply_arrivals == "closed" and not parsed.amply_knee:
+        faults.append("--pool-size needs starts that do not wait for replies: --arrivals poisson, constant "
+                      "or day with --rate, or --knee")
+    if parsed.amply_topology == "sharded":
+        faults.append("--pool-size is for one primary: redis-py's cluster client has a pool for each node")
+    return faults
 
 
 def _choices(parsed: Namespace) -> list[str]:

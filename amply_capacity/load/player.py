@@ -26,6 +26,7 @@ class Player:
     """
 
     _began_step: float
+    _started: float
     _step: Step
 
     __slots__ = ("_answered", "_began_step", "_held", "_intended", "_known_labels", "_labels",
@@ -54,8 +55,7 @@ class Player:
                 connection.connect()
             except (OSError, ReplyError) as error:
                 self._enter(use_case, name, operation, intended, held)
-                self._started = perf_counter()
-                self._lose("unreachable", error)
+                self.unreachable(error)
                 return self.outcome
         step = self.begin(use_case, name, operation, intended, held)
         try:
@@ -126,6 +126,22 @@ class Player:
             self._started = self.connection.sent
         self._lose("timeout" if isinstance(error, TimeoutError) else "disconnected", error)
 
+    def opening(self) -> None:
+        """The next command has to open its connection first: that is its time, not the generator's."""
+        self._started = self._started or perf_counter()
+
+    def unreachable(self, error: Exception) -> None:
+        """The connection that the next command wanted could not be opened."""
+        self._started = self._started or perf_counter()
+        self._lose("unreachable", error)
+
+    def refused(self, why: str) -> None:
+        """The next command was not sent, by the application's own doing."""
+        now = perf_counter()
+        self._started = self._started or now
+        self._answer_at(now)
+        self._end_early(ERROR, why)
+
     def _enter(self, use_case: str, name: str, operation: Operation, intended: float | None,
                held: list[Played] | None) -> None:
         labels = self._known_labels.get(name)
@@ -155,11 +171,16 @@ class Player:
 
     def _lose(self, outcome: str, error: Exception) -> None:
         self.connection.close()
-        self._answered = answered = perf_counter()
-        self._started = min(self._started, answered)  # a command that has not left has no time of its own
-        if answered >= self._recorder.second_ends:
-            self._recorder.roll(answered)
+        now = perf_counter()
+        self._started = min(self._started, now)  # a command that has not left has no time of its own
+        self._answer_at(now)
         self._end_early(outcome, f"{outcome}: {error}")
+
+    def _answer_at(self, now: float) -> None:
+        """The operation ends at that moment, without a reply."""
+        self._answered = now
+        if now >= self._recorder.second_ends:
+            self._recorder.roll(now)
 
     def _end_early(self, outcome: str, why: str) -> None:
         self._operation.close()

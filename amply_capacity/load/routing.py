@@ -18,7 +18,8 @@ from amply_capacity.target.configuration import SERVICE_NAME
 from amply_capacity.target.endpoint import Endpoint
 from amply_capacity.traffic.operation import Command
 
-__all__ = ["FailoverConnection", "Link", "ShardedConnection", "SlotMap", "opener", "primary_from_sentinels"]
+__all__ = ["Askable", "FailoverConnection", "Link", "ShardedConnection", "SlotMap", "opener",
+           "primary_from_sentinels"]
 
 _MOST_REDIRECTS = 5
 _NO_PRIMARY = ("READONLY", "MASTERDOWN", "LOADING")
@@ -38,6 +39,16 @@ class Link(Protocol):
     def pipeline(self, commands: Iterable[Command]) -> list[Any]: ...
     def connect(self) -> None: ...
     def close(self) -> None: ...
+
+
+class Askable(Link, Protocol):
+    """A connection that can be asked from within the event loop too."""
+
+    def ask(self, command: Command, answer: Callable[[Any], None],
+            fail: Callable[[OSError], None]) -> None: ...
+    def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
+                fail: Callable[[OSError], None]) -> None: ...
+    def is_lost(self) -> bool: ...
 
 
 def opener(endpoint: Endpoint, cluster: Cluster | None, topology: str, timeout_seconds: float,
@@ -123,6 +134,21 @@ class FailoverConnection:
             self._judge(error)
         return replies
 
+    def ask(self, command: Command, answer: Callable[[Any], None], fail: Callable[[OSError], None]) -> None:
+        """As a plain connection's, which has to be open."""
+        connection = self._open()
+        connection.ask(command, *self._between(connection, answer, fail))
+
+    def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
+                fail: Callable[[OSError], None]) -> None:
+        """As a plain connection's, which has to be open."""
+        connection = self._open()
+        connection.ask_all(commands, *self._between(connection, answer, fail))
+
+    def is_lost(self) -> bool:
+        """As a plain connection's."""
+        return self._connection is None or self._connection.is_lost()
+
     def connect(self) -> None:
         """Ask for the primary and connect to it. Raises OSError or ReplyError."""
         self.close()
@@ -144,6 +170,22 @@ class FailoverConnection:
             self.connect()
         assert self._connection is not None
         return self._connection
+
+    def _between(self, connection: Connection, answer: Callable[[Any], None], fail: Callable[[OSError], None],
+                 ) -> tuple[Callable[[Any], None], Callable[[OSError], None]]:
+        """What looks at a reply, or a failure, before those who asked."""
+
+        def answered(reply: Any) -> None:
+            self.sent, self.answered = connection.sent, connection.answered
+            for error in _errors((reply,)):
+                self._judge(error)
+            answer(reply)
+
+        def failed(error: OSError) -> None:
+            self.sent = connection.sent
+            fail(error)
+
+        return answered, failed
 
     def _judge(self, error: ReplyError) -> None:
         if str(error).startswith(_NO_PRIMARY):

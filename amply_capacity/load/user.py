@@ -1,14 +1,15 @@
-"""The Locust user: one client connection of the application, serving people sampled from the population."""
+"""The Locust user: one client connection of the application, or with `--pool-size` one of its workers."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from random import Random
 from time import perf_counter
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import gevent
 from locust import User
@@ -16,14 +17,17 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING, DefaultTaskSet
 
 from amply_capacity.load.campaign import current_campaign
-from amply_capacity.load.client import Connection
+from amply_capacity.load.client import Connection, ReplyError
 from amply_capacity.load.lane import Lane
 from amply_capacity.load.player import Played, Player
+from amply_capacity.load.pool import Pool
+from amply_capacity.load.routing import Askable
 from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.operation import Operation
 
 __all__ = ["Performed", "RedisUser", "operation_tasks", "plays"]
 
+_LOGGER = logging.getLogger(__name__)
 _RECONNECT_WAIT_SECONDS = 0.2
 _FOR_EVER_SECONDS = 1e9
 _TASKS_A_ROUND = 100
@@ -66,6 +70,8 @@ class RedisUser(User):  # type: ignore[misc]
                             for name, known in OPERATIONS.items()}
         self.playable = {task: (task.use_case, task.operation, task.bound(self))
                          for task in self.tasks if hasattr(task, "bound")}
+        if campaign.options.pool_size is not None:
+            self._open_once()
         client = campaign.next_client()
         self.random = Random(f"{campaign.options.seed}/{client}")
         self.pace = campaign.pace(self.random)
@@ -76,12 +82,18 @@ class RedisUser(User):  # type: ignore[misc]
         self._player = Player(connection, campaign.recorder)
         self._lane = (Lane(self, self._player, connection, campaign.pacer)
                       if isinstance(connection, Connection) else None)
+        size = campaign.options.pool_size
+        self._pool = None if size is None else Pool(
+            self, campaign.recorder, cast(Callable[[], Askable], campaign.connection), campaign.pacer, size,
+            self._fault)
         if type(self).wait_time is RedisUser.wait_time:
             self._taskset_instance = _Rounds(self)
             self._taskset_instance.wait()
 
     def on_stop(self) -> None:
         self._player.connection.close()
+        if self._pool is not None:
+            self._pool.close()
         self._campaign.forget(self.pace)
 
     def perform(self, name: str) -> str:
@@ -133,6 +145,18 @@ class RedisUser(User):  # type: ignore[misc]
         elif self.think_seconds:
             gevent.sleep(self.think_seconds)
 
+    def _open_once(self) -> None:
+        """A process' first opening takes tens of ms (resolver threads, imports): not the worker's time."""
+        connection = self._campaign.connection()
+        with suppress(OSError, ReplyError):
+            connection.connect()
+        connection.close()
+
+    def _fault(self, error: Exception) -> None:
+        """Tell Locust what an operation in the pool raised, as its own loop does for a task."""
+        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
+        _LOGGER.error("%s", error, exc_info=error)
+
 
 class _Rounds(DefaultTaskSet):  # type: ignore[misc]
     """Locust's loop over tasks, with a hundred tasks between two looks at it.
@@ -150,6 +174,9 @@ class _Rounds(DefaultTaskSet):  # type: ignore[misc]
 
     def execute_next_task(self) -> None:
         task, user, queue = self._task_queue.popleft(), self.user, self._task_queue
+        if user._pool is not None:
+            user._pool.run(task)
+            return
         for place in range(_TASKS_A_ROUND):
             if place:
                 self.wait()

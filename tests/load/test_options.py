@@ -121,6 +121,21 @@ def test_a_rate_and_a_schedule_come_together_and_numbers_are_numbers(
         _read(*arguments)
 
 
+def test_a_pool_goes_with_an_open_loop_of_any_kind() -> None:
+    assert _read().pool_size is None
+    assert _read("--pool-size", "20", "--arrivals", "day", "--rate", "5").pool_size == 20
+    assert _read("--pool-size", "20", "--knee").pool_size == 20, "a search has a rate of its own"
+
+
+def test_all_faults_of_a_pool_are_told_at_once() -> None:
+    with pytest.raises(BadInput) as failure:
+        _read("--pool-size", "0", "--topology", "sharded", "--prefill", "2")
+    text = str(failure.value)
+    for fault in ("--pool-size 0 is less than 1", "--pool-size needs starts that do not wait for replies",
+                  "--pool-size is for one primary", "--prefill 2"):
+        assert fault in text
+
+
 def test_reading_options_does_not_load_locust() -> None:
     """Importing locust patches the process' sockets, which only a load generator wants."""
     program = "import sys, amply_capacity.load.options; sys.exit('gevent' in sys.modules)"
