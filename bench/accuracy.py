@@ -13,14 +13,14 @@ from multiprocessing import get_context
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.progress import progress
-from bench import churn, hits, leak, memory, profiled, throughput
+from bench import churn, hits, leak, memory, network, profiled, throughput
 from bench.claim import Claim, Experiment
 
 __all__ = ["table"]
 
 _PARTS: tuple[Callable[[], list[Experiment]], ...] = (
     memory.experiments, profiled.experiments, churn.experiments, hits.experiments, leak.experiments,
-    throughput.experiments)
+    network.experiments, throughput.experiments)
 _BESIDE_EACH_OTHER = 6
 _FILE = "bench.jsonl"
 

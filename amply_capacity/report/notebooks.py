@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from amply_capacity.catalog import prices
+from amply_capacity.catalog.nodes import node_type
 from amply_capacity.disk import on_disk, replacing
 from amply_capacity.errors import AmplyError, BadInput, BadRun
-from amply_capacity.files import DATA_DIR, NOTEBOOKS_DIR
+from amply_capacity.files import DATA_DIR, LEDGER_DIR, NOTEBOOKS_DIR, OWN_LEDGER_DIR
 from amply_capacity.model.digest import digest
+from amply_capacity.model.ledger import Entry, read_ledgers
+from amply_capacity.plan.calibrations import read_calibrations
+from amply_capacity.plan.demand import Demand, load_demand
+from amply_capacity.plan.measured import measured
+from amply_capacity.plan.sizing import needs
+from amply_capacity.plan.workload import workload
+from amply_capacity.plan.worlds import Worlds
+from amply_capacity.report import throughput_figure
+from amply_capacity.report.credits_figure import credit_week
 from amply_capacity.report.document import conclusion, plan_of
 from amply_capacity.report.hit_rate_figure import hit_rate_of
+from amply_capacity.report.ledger_figure import track_record_text
 from amply_capacity.report.look import Picture
+from amply_capacity.report.throughput import ThroughputQuestion, throughput_of
 from amply_capacity.run.reader import Run, newest_or_example, read_run
 
-__all__ = ["RUN_VARIABLE", "Session", "Text", "execute", "notebooks", "open_lab", "open_session"]
+__all__ = ["RUN_VARIABLE", "Session", "Text", "TrackRecord", "execute", "notebooks", "open_lab",
+           "open_ledger", "open_session"]
 
 RUN_VARIABLE = "AMPLY_RUN"
 DEMAND_VARIABLE = "AMPLY_DEMAND"
 _CELL_SECONDS = 120
 _AT_ONCE = 2
+_WORLDS = 2_000
+_SIZES = ("micro", "small", "medium", "large", "xlarge")
+_BURSTABLE = ("cache.t3.micro", "cache.t4g.micro", "cache.t3.small", "cache.t4g.small", "cache.t3.medium",
+              "cache.t4g.medium")
 
 
 @dataclass(frozen=True)
@@ -59,7 +82,62 @@ class Session:
         try:
             return hit_rate_of(self.run, self.demand, month)
         except BadRun as error:
-            return Text(f"> **Not drawn:** {error}")
+            return _not_drawn(error)
+
+    @cached_property
+    def throughput(self) -> dict[str, Any]:
+        """The answer of `predict throughput` at the demand's objectives, for the node types of a meeting.
+
+        Raises BadRun for a run that cannot answer.
+        """
+        demand = load_demand(self.demand)
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress is no result of a cell
+            return throughput_of([str(self.run.directory)],
+                                 ThroughputQuestion(None, self.demand, _of_a_meeting(demand)))
+
+    def load_curve(self) -> Picture | Text:
+        """Response times against load, as predicted from the run."""
+        return self._of_throughput(throughput_figure.load_curve)
+
+    def command_cost(self) -> Picture | Text:
+        """CPU of each command."""
+        return self._of_throughput(throughput_figure.command_cost)
+
+    def binding(self) -> Picture | Text:
+        """Which limit binds which node type, month by month."""
+        return self._of_throughput(lambda answer: throughput_figure.binding(answer, self._today))
+
+    def silent_throttling(self) -> Picture | Text:
+        """From which load on today's node type is throttled though no alarm fires."""
+        return self._of_throughput(
+            lambda answer: Text(throughput_figure.silent_throttling(answer, self._today)))
+
+    def credit_week(self, month: int | None = None) -> Picture | Text:
+        """CPU credits over a week so many months from today, the plan's last month without.
+
+        In the world of which 5 % have more load; on the slower of T3 and T4g.
+        """
+        demand, worlds = load_demand(self.demand), Worlds(_WORLDS)
+        try:
+            need = needs(demand, measured([digest(self.run)]), workload(demand, worlds), worlds,
+                         read_calibrations())
+        except BadRun as error:
+            return _not_drawn(error)
+        nodes = [node_type(name) for name in _BURSTABLE]
+        host = need.host_cores["cpu_credits"][:, -1 if month is None else month]
+        cores = max(float(np.quantile(host * need.cpu_factor[node.family], 0.95)) for node in nodes)
+        return credit_week(nodes, cores, float(np.median(need.day_peak_to_mean)),
+                           float(np.median(need.weekend_to_weekday)))
+
+    @property
+    def _today(self) -> str:
+        return str(self.plan["demand"]["cluster"]["node_type"])
+
+    def _of_throughput(self, show: Callable[[dict[str, Any]], Picture | Text]) -> Picture | Text:
+        try:
+            return show(self.throughput)
+        except (BadRun, BadInput) as error:
+            return _not_drawn(error)
 
     def _banner(self) -> str:
         warnings = [warning for one in self.plan["evidence"] for warning in one["warnings"]]
@@ -76,6 +154,21 @@ class Text:
         return self.markdown
 
 
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """What was predicted and measured so far."""
+
+    entries: Sequence[Entry]
+
+    def _repr_markdown_(self) -> str:
+        return f"**{track_record_text(self.entries)}**"
+
+
+def open_ledger() -> TrackRecord:
+    """The toolkit's own ledger and this checkout's. Raises BadInput for one that cannot be read."""
+    return TrackRecord(read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR))
+
+
 def open_session(run: str | Path | None = None, demand: str | Path | None = None) -> Session:
     """The session of a run and a demand file.
 
@@ -86,6 +179,23 @@ def open_session(run: str | Path | None = None, demand: str | Path | None = None
     recorded = read_run(chosen) if chosen else newest_or_example()
     path = Path(demand or os.environ.get(DEMAND_VARIABLE) or DATA_DIR / "demand.example.toml")
     return Session(recorded, path, plan_of([recorded.directory], path).as_json())
+
+
+def _not_drawn(error: AmplyError) -> Text:
+    return Text(f"> **Not drawn:** {error}")
+
+
+def _of_a_meeting(demand: Demand) -> tuple[str, ...]:
+    """Of each class (t, m, r, …) and size up to xlarge the cheapest, and today's type; cheapest first."""
+    cluster = demand.cluster
+    cheapest: dict[tuple[str, str], str] = {}
+    names = [offer.node_type for offer in prices.offered(cluster.region, cluster.engine)]
+    for name in names:
+        _, family, size = name.split(".")
+        if size in _SIZES and demand.allowed.allows(name):
+            cheapest.setdefault((family[0], size), name)
+    chosen = {cluster.node_type, *cheapest.values()}
+    return (*(name for name in names if name in chosen), *(chosen - set(names)))
 
 
 def notebooks() -> list[Path]:

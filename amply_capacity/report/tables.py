@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from amply_capacity.catalog import prices
 from amply_capacity.interval import Interval
 from amply_capacity.model.footprint import footprint as footprint_of
 from amply_capacity.model.latency import operation_table
+from amply_capacity.model.ledger import Entry
+from amply_capacity.model.ledger import scores as scores_of
 from amply_capacity.plan.cost import spec_table
 from amply_capacity.report.figures import CONSTRAINTS
 from amply_capacity.report.numbers import assumed, plain
@@ -28,8 +30,10 @@ __all__ = [
     "footprint",
     "headroom",
     "months",
+    "open_predictions",
     "operations",
     "ranked",
+    "scores",
     "server",
     "specification_costs",
     "upgrades",
@@ -123,6 +127,31 @@ def assumptions(plan: Plan) -> Styler:
     rows = [{"what": one["what"], "value": assumed(one["value"]), "source": one["source"]}
             for one in plan["assumptions"]]
     return _shown(pd.DataFrame(rows), {})
+
+
+def scores(entries: Sequence[Entry]) -> Styler:
+    """The track record by quantity: how often intervals held, and how far predictions were off."""
+    judged = scores_of(entries)
+    frame = pd.DataFrame({
+        "quantity": [one.quantity for one in judged], "measured": [one.measured for one in judged],
+        "held": [one.inside if one.measured else None for one in judged],
+        "stated": [one.confidence for one in judged],
+        "median error": [one.median_error for one in judged], "bias": [one.bias for one in judged],
+        "worst error": [one.worst_error for one in judged], "open": [one.open for one in judged],
+    }).astype({"held": "Int64", **dict.fromkeys(("median error", "bias", "worst error"), "float64")})
+    return _shown(frame, {"held": "{:d}", "stated": "{:.0%}", "median error": "{:.2%}", "bias": "{:+.2%}",
+                          "worst error": "{:.2%}"})
+
+
+def open_predictions(entries: Sequence[Entry]) -> Styler:
+    """What was predicted and has not been measured yet, oldest first."""
+    rows = [{"predicted at": entry.predicted_at[:16].replace("T", " "), "quantity": entry.quantity,
+             "case": entry.case, "unit": entry.unit, "low": entry.predicted.low,
+             "predicted": entry.predicted.mid, "high": entry.predicted.high}
+            for entry in sorted(entries, key=lambda one: one.predicted_at) if entry.measured is None]
+    frame = pd.DataFrame(rows, columns=["predicted at", "quantity", "case", "unit", "low", "predicted",
+                                        "high"])
+    return _shown(frame, dict.fromkeys(("low", "predicted", "high"), plain))
 
 
 def specification_costs() -> Styler:

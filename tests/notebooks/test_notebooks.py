@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,27 @@ from typing import Any
 import nbformat
 import pytest
 
+from amply_capacity.catalog.prices import price
 from amply_capacity.errors import AmplyError, BadInput, BadRun
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
+from amply_capacity.interval import Interval
+from amply_capacity.model import latency_curve
+from amply_capacity.model.ledger import Ledger
+from amply_capacity.plan.demand import load_demand
 from amply_capacity.report import notebooks as module
-from amply_capacity.report.notebooks import execute, notebooks, open_lab, open_session
+from amply_capacity.report.look import Picture
+from amply_capacity.report.notebooks import Text, execute, notebooks, open_lab, open_ledger, open_session
 from amply_capacity.run.reader import read_run
 
 # With the plan's tests: xdist starts the largest groups first, and these take long.
 pytestmark = pytest.mark.xdist_group("plan")
 
 DEMAND = DATA_DIR / "demand.example.toml"
-NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection"]
+NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection",
+         "05_prediction_check"]
 MOST_LINES = 10
+DRAWING = re.compile(r"^(\w*figures?|session)\.(?!run_summary|silent_throttling)\w+\(")
+"""A cell that is one call of a figure."""
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +54,8 @@ def write_notebook(path: Path, *cells: str) -> Path:
     return path
 
 
-def test_the_four_notebooks_are_there_in_order() -> None:
-    assert [path.stem for path in notebooks()][:4] == NAMES
+def test_the_five_notebooks_are_there_in_order() -> None:
+    assert [path.stem for path in notebooks()] == NAMES
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
@@ -76,12 +87,21 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
             assert cell.execution_count is not None
             assert cell.outputs, f"{path.name}: nothing is shown by {cell.source!r}"
             assert not [out for out in cell.outputs if out.output_type in {"error", "stream"}], cell.source
-            if "figures." in cell.source and "import" not in cell.source:
+            if DRAWING.match(cell.source):
                 (output,) = cell.outputs
                 ET.fromstring(output.data["image/svg+xml"])
                 drawn += 1
         assert drawn >= 1, f"{path.name} has no figure"
     assert read_run(example_run).name in executed[0].read_text(), "it worked on the run it was given"
+    silent = shown(executed[1], "session.silent_throttling()")["text/markdown"]
+    assert silent.startswith("A cache.t3.micro is throttled from")
+    assert "intervals held the truth" in shown(executed[4], "open_ledger()")["text/markdown"]
+
+
+def shown(path: Path, call: str) -> Any:
+    """What the one cell with this call showed, by MIME type."""
+    (cell,) = [cell for cell in code_cells(path) if call in cell.source]
+    return cell.outputs[0].data
 
 
 def test_a_notebook_that_fails_is_named_with_its_own_error_and_leaves_nothing(
@@ -130,6 +150,74 @@ def test_a_session_takes_the_run_and_demand_given_before_those_of_the_environmen
     demand = tmp_path / "mine.toml"
     demand.write_text(DEMAND.read_text().replace("horizon_months = 24", "horizon_months = 6"))
     assert len(open_session(example_run, demand).plan["months"]) == 6
+
+
+def test_a_session_predicts_once_for_the_cheapest_of_each_class_and_size_and_todays(
+        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(latency_curve, "KNEE_DRAWS", 2)
+    monkeypatch.setattr(latency_curve, "_DRAWS", 2)
+    session = open_session(EXAMPLE_RUN, DEMAND)
+    names = [node["node_type"] for node in session.throughput["nodes"]]
+    assert session.throughput is session.throughput
+    assert "cache.t3.micro" in names
+    assert len({name for name in names if name.endswith(".micro")}) == 2, "today's, and the cheapest"
+    assert not [name for name in names if "2xlarge" in name]
+    assert len(names) <= 12
+    usd = [price("us-east-1", "redis", name).effective_hourly_usd for name in names]
+    assert usd == sorted(usd)
+    for picture in (session.load_curve(), session.command_cost(), session.binding()):
+        assert isinstance(picture, Picture)
+    assert "CPU credits" not in session.binding().claim
+    assert capfd.readouterr() == ("", ""), "a cell shows its result alone"
+
+
+def test_todays_node_type_is_asked_for_whatever_else_is_allowed(tmp_path: Path) -> None:
+    demand = tmp_path / "mine.toml"
+    demand.write_text(DEMAND.read_text().replace('["cache.*"]', '["cache.m7g.*"]'))
+    assert module._of_a_meeting(load_demand(demand)) == (
+        "cache.t3.micro", "cache.m7g.large", "cache.m7g.xlarge")
+
+
+def test_a_session_whose_run_cannot_answer_says_so_where_the_figures_were(tmp_path: Path) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(EXAMPLE_RUN, copied)
+    manifest = json.loads((copied / "run.json").read_text())
+    (copied / "run.json").write_text(json.dumps(manifest | {"arrivals": "closed", "rate_per_second": None}))
+    session = open_session(copied, DEMAND)
+    for shown_instead in (session.load_curve(), session.command_cost(), session.binding(),
+                          session.silent_throttling()):
+        assert isinstance(shown_instead, Text)
+        assert shown_instead.markdown.startswith("> **Not drawn:** ")
+        assert "closed loop" in shown_instead.markdown
+    assert isinstance(session.credit_week(), Picture), "the mean needs no response time"
+    session.run.__dict__["requests"] = session.run.requests[session.run.requests["use_case"] == "cache"]
+    without_operations = session.credit_week()
+    assert isinstance(without_operations, Text)
+    assert "Not drawn" in without_operations.markdown
+
+
+def test_the_week_of_credits_is_the_last_months_unless_another_is_asked_for() -> None:
+    session = open_session(EXAMPLE_RUN, DEMAND)
+    last, same, today = session.credit_week(), session.credit_week(month=24), session.credit_week(month=0)
+    assert last == same
+    assert isinstance(last, Picture)
+    assert isinstance(today, Picture)
+
+    def cores(picture: Picture) -> float:
+        return float(picture.claim.split()[1])
+
+    assert cores(today) < cores(last)
+
+
+def test_the_record_is_of_the_toolkits_ledger_and_ones_own(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "LEDGER_DIR", tmp_path / "toolkit")
+    monkeypatch.setattr(module, "OWN_LEDGER_DIR", tmp_path / "own")
+    assert "Nothing has been measured" in open_ledger()._repr_markdown_()
+    for name in ("toolkit", "own"):
+        ledger = Ledger(tmp_path / name / "mine.jsonl")
+        ledger.measure(ledger.predict("hit rate", name, "points", Interval(0.5, 0.6, 0.7), 1), 0.6)
+    assert "2 of 2 intervals held" in open_ledger()._repr_markdown_()
 
 
 def test_the_meeting_opens_jupyterlab_on_the_notebooks_with_the_run_chosen(
