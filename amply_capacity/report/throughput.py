@@ -79,7 +79,8 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
         answer["connections"] = connections_of(
             demand, _peak_commands(demand, figures, question.seed), found.commands_per_operation,
             _HOLDING.scaled(found.latency.round_trip_ms / 1000.0),
-            has_tls=bool(runs[0].manifest["target"]["tls"]), version=str(runs[0].manifest["server"]["version"]),
+            has_tls=bool(runs[0].manifest["target"]["tls"]),
+            version=str(runs[0].manifest["server"]["version"]),
             cpu_factor=node_cpu_factor(demand.cluster.node_type, [one.observation for one in calibrations]))
     return answer
 

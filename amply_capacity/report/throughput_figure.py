@@ -32,8 +32,11 @@ Answer = Mapping[str, Any]
 LIMITS = {"memory": "memory", "cpu": "engine core", "cpu_credits": "CPU credits", "network": "network",
           "network_burst": "burst", "connections": "connections"}
 _LINES = (("p50", "#009e73", (0, (1, 1.5)), "v"), ("p99", ACCENT, "solid", "o"),
-          ("p99.9", "#3d3d8f", (0, (6, 2)), "^"))
-_MOST_TYPES, _MOST_COMMANDS, _MOST_MONTHS = 12, 14, 6
+          ("p99.9", "#3d3d8f", (0, (6, 1.5, 1, 1.5)), "^"))
+_MOST_TYPES, _MOST_COMMANDS, _MOST_MONTHS = 12, 14, 5
+_CELL_POINTS, _CELL_CHARACTERS = 10.0, 16
+"""Size of a cell's words, and how many of their characters it has room for."""
+_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
 _FULL, _EMPTY = (1.0, 1.0, 1.0), (0.56, 0.75, 0.89)
 """Colours of a headroom of 100 % and of 0: both light enough for dark words, also in grey."""
 
@@ -53,24 +56,26 @@ def load_curve(answer: Answer) -> Picture:
     with canvas(height=4.9) as (figure, axes):
         axes.axvspan(answer["low"], answer["high"], color=CALM, alpha=0.5, linewidth=0)
         axes.axvline(rate, color=INK, linewidth=1.8)
+        away, side = _beside(rate, rate, end)[1:]
         axes.annotate(f"predicted\n{_rate(rate)}", (rate, 1.0), xycoords=("data", "axes fraction"),
-                      xytext=(-6, -4), textcoords="offset points", ha="right", va="top", fontsize=10,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8})
+                      xytext=(away, -4), textcoords="offset points", ha=side, va="top", fontsize=10,
+                      bbox=_WHITE)
         for name, colour, dashes, marker in _LINES:
             _draw_quantile(axes, answer["curve"], name, colour, dashes, marker, top)
         for limit in limits:
             axes.axhline(limit, color=WARN, linewidth=1.6, linestyle=(0, (5, 3)))
             axes.annotate(_objective(answer["p99_ms"], limit), (0.0, limit),
-                          xycoords=("axes fraction", "data"), xytext=(5, 3), textcoords="offset points",
-                          color=WARN, fontsize=9.5)
+                          xycoords=("axes fraction", "data"), xytext=(5, 4), textcoords="offset points",
+                          color=WARN, fontsize=9.5, bbox=_WHITE)
         if knee is not None:
             axes.errorbar([knee["mid"]], [0.06], xerr=[[knee["mid"] - knee["low"]],
                                                        [knee["high"] - knee["mid"]]],
                           transform=axes.get_xaxis_transform(), fmt="D", color=INK, markersize=8, capsize=5,
                           elinewidth=2.0)
-            axes.annotate(f"measured {_rate(knee['mid'])}", (knee["low"], 0.06),
-                          xycoords=axes.get_xaxis_transform(), xytext=(-7, 0), textcoords="offset points",
-                          ha="right", va="center", fontsize=10)
+            edge, away, side = _beside(knee["low"], knee["high"], end)
+            axes.annotate(f"measured {_rate(knee['mid'])}", (edge, 0.06),
+                          xycoords=axes.get_xaxis_transform(), xytext=(1.2 * away, 0),
+                          textcoords="offset points", ha=side, va="center", fontsize=10)
         axes.set_yscale("log")
         axes.set_ylim(0.5 * min([*known, *limits]), top)
         plain_logarithm(axes.yaxis)
@@ -190,6 +195,11 @@ def _draw_quantile(axes: Axes, points: Sequence[Answer], name: str, colour: str,
               label=f"{name}, predicted")
 
 
+def _beside(low: float, high: float, end: float) -> tuple[float, float, str]:
+    """Where there is room for words beside what reaches from `low` to `high`: edge, points, alignment."""
+    return (low, -6.0, "right") if low > 0.4 * end else (high, 6.0, "left")
+
+
 def _load_claim(answer: Answer) -> str:
     claim = (f"{_rate(answer['operations_per_second'])} operations a second "
              f"({_rate(answer['low'])} to {_rate(answer['high'])}) hold the p99; "
@@ -225,12 +235,13 @@ def _draw_cell(axes: Axes, column: int, line: int, row: Answer) -> None:
     shade = tuple(empty + share * (full - empty) for empty, full in zip(_EMPTY, _FULL, strict=True))
     axes.add_patch(Rectangle((left, upper), right - left, lower - upper, linewidth=0.8,
                              facecolor=WARN if is_out else shade, edgecolor=WARN if is_out else CALM))
-    if row["headroom_low"] < 0.0:
+    if row["headroom_low"] < 0.0 and not is_out:
         corner = [(right, upper), (right - 0.13, upper), (right, upper + 0.5)]
-        axes.add_patch(Polygon(corner, facecolor=INK if is_out else WARN, edgecolor="none"))
-    percent = f"{middle:.0f}".replace("-", "−")
-    axes.text(column - 0.02, line, f"{LIMITS[row['binding']]} {percent} %", ha="center", va="center",
-              fontsize=10, color="white" if is_out else INK, fontweight="bold" if is_out else "normal")
+        axes.add_patch(Polygon(corner, facecolor=WARN, edgecolor="none"))
+    words = f"{LIMITS[row['binding']]} {f'{middle:.0f}'.replace('-', '−')} %"
+    axes.text(column, line, words, ha="center", va="center",
+              fontsize=_CELL_POINTS * min(_CELL_CHARACTERS / len(words), 1.0),
+              color="white" if is_out else INK, fontweight="bold" if is_out else "normal")
 
 
 def _binding_claim(rows: Mapping[str, Sequence[Answer]], shown: Sequence[str], today: str | None) -> str:
@@ -239,7 +250,8 @@ def _binding_claim(rows: Mapping[str, Sequence[Answer]], shown: Sequence[str], t
     short = next((row for row in rows[asked] if row["headroom_low"] < 0.0), None)
     if short is None:
         return f"{asked} lasts {_span(last)} in 19 of 20 worlds"
-    claim = f"{asked} may run out of {LIMITS[short['binding']]} in {month_text(short['month'])}"
+    what = "network burst" if short["binding"] == "network_burst" else LIMITS[short["binding"]]
+    claim = f"{asked} may run out of {what} in {month_text(short['month'])}"
     out = next((row for row in rows[asked] if row["headroom_mid"] < 0.0), None)
     if out is not None:
         claim += f", in the median world in {month_text(out['month'])}"
