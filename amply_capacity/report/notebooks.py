@@ -99,6 +99,11 @@ class Session:
         """Response times against load, as predicted from the run."""
         return self._of_throughput(throughput_figure.load_curve)
 
+    def throughput_notes(self) -> Picture | Text:
+        """What the throughput's answer says of its own weakness."""
+        return self._of_throughput(lambda answer: Text("\n\n".join(
+            f"> **Read with care:** {note}" for note in answer["notes"]) or "Nothing weakens this answer."))
+
     def command_cost(self) -> Picture | Text:
         """CPU of each command."""
         return self._of_throughput(throughput_figure.command_cost)

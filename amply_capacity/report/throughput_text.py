@@ -51,8 +51,8 @@ def _curve(found: Mapping[str, Any]) -> str:
              f"{'p99.9 ms':>9}"]
     for one in found["curve"]:
         p99 = one["p99"]
-        interval = ("withheld" if p99["withheld"] else f"{_ms(p99['low_ms'])} or more" if p99["saturated"] else
-                    f"{_ms(p99['low_ms'])}–{_ms(p99['high_ms'])}")
+        upper = " or more" if p99["saturated"] else f"–{_ms(p99['high_ms'])}"
+        interval = "withheld" if p99["withheld"] else _ms(p99["low_ms"]) + upper
         lines.append(f"{one['operations_per_second']:>13,.0f} {one['busy_percent']:>8.0f} % "
                      f"{_ms(one['p50']['mid_ms']):>8} {_ms(p99['mid_ms']):>8} {interval:>17} "
                      f"{_ms(one['p99.9']['mid_ms']):>9}")
@@ -111,7 +111,7 @@ def _connections(found: Mapping[str, Any]) -> str:
             f"{found['connections']:,} of {found['available']:,}; the alarm at {found['spec_alarm']} {alarm} "
             f"with all pools full (from {found['tasks_at_spec_alarm']} tasks on). At the peak "
             f"{found['open_at_the_peak']:,.0f} are open, and the server closes "
-            f"{found['closed_for_idling_per_hour']:,.0f} an hour for idling. After a failover all come within "
-            f"a second: {storm['cpu_seconds']['mid']:.2g} s of the core, {storm['bytes'] / 1e6:,.1f} MB. The "
-            f"pool raises for {'next to none' if fails < _FEWEST_FAILURES else f'{fails:.2g}'} of the commands, "
-            f"and for {stall['failed_commands']['mid']:,.0f} of them in a stall of {stall['seconds']:g} s.")
+            f"{found['closed_for_idling_per_hour']:,.0f} an hour for idling. After a failover all come "
+            f"within a second: {storm['cpu_seconds']['mid']:.2g} s of the core, {storm['bytes'] / 1e6:,.1f} MB. The "
+            f"pool raises for {'next to none' if fails < _FEWEST_FAILURES else f'{fails:.2g}'} of the "
+            f"commands, and for {stall['failed_commands']['mid']:,.0f} of them in a stall of {stall['seconds']:g} s.")

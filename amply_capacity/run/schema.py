@@ -125,7 +125,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
                "second), bottleneck (it, not the server, held the load back in that second), worker lost, "
                "worker back, worker joined, clock skew. Of a host: server starved (other processes kept a "
                "local server from its CPU for more than 2 % of that second). Of a knee search: began (its "
-               "objectives), step (a rate, its measured seconds and verdict), ended (the knee, as in run.json)"),
+               "objectives), step (a rate, its measured seconds and verdict), ended (the knee, as in "
+               "run.json)"),
         Column("detail", "string", "JSON object of its figures"),
     ),
 }

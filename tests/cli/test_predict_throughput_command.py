@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -55,6 +56,23 @@ def test_json_has_what_scripts_rely_on(amply: Callable, demand: Path) -> None:
     assert set(node) >= {"node_type", "binding", "low", "mid", "high", "limits", "silent_throttling"}
     assert {row["node_type"] for row in found["months"]} == {"cache.t3.micro"}
     assert set(found["months"][0]) >= {"month", "node_type", "binding", "headroom_percent"}
+
+
+def test_a_run_beside_tells_what_its_difference_costs(amply: Callable, changed_run: Callable) -> None:
+    target = json.loads((EXAMPLE_RUN / "run.json").read_text())["target"]
+    encrypted = changed_run(target=target | {"tls": True}, run="encrypted")
+    asked = (*ASK, "--p99-ms", "5", *MICRO, "--beside", encrypted)
+    (found,) = amply(*asked, "--json").json["surcharges"]
+    assert (found["what"], found["run"]) == ("TLS", "encrypted")
+    for one in (found["us_per_round"], found["percent"]):
+        assert one["low"] < 0.0 < one["high"], "the same seconds cost the same"
+        assert one["low"] <= one["mid"] <= one["high"]
+    assert re.search(r"^TLS: [+-][\d.]+ µs a round trip", amply(*asked).out, re.MULTILINE)
+
+
+def test_a_run_beside_that_differs_in_nothing_is_refused(amply: Callable) -> None:
+    answer = amply(*ASK, "--p99-ms", "5", *MICRO, "--beside", EXAMPLE_RUN)
+    answer.assert_refused("is like the others", "no TLS", "--topology replicated")
 
 
 def test_people_get_tables_and_progress_apart(amply: Callable) -> None:

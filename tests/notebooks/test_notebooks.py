@@ -33,7 +33,7 @@ DEMAND = DATA_DIR / "demand.example.toml"
 NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection",
          "05_prediction_check"]
 MOST_LINES = 10
-DRAWING = re.compile(r"^(\w*figures?|session)\.(?!run_summary|silent_throttling)\w+\(")
+DRAWING = re.compile(r"^(\w*figures?|session)\.(?!run_summary|silent_throttling|throughput_notes)\w+\(")
 """A cell that is one call of a figure."""
 
 
@@ -93,6 +93,8 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
                 drawn += 1
         assert drawn >= 1, f"{path.name} has no figure"
     assert read_run(example_run).name in executed[0].read_text(), "it worked on the run it was given"
+    notes = shown(executed[1], "session.throughput_notes()")["text/markdown"]
+    assert re.search(r"Read with care:\*\* \d+ times the fastest rate that was run", notes)
     silent = shown(executed[1], "session.silent_throttling()")["text/markdown"]
     assert silent.startswith("A cache.t3.micro is throttled from")
     assert "intervals held the truth" in shown(executed[4], "open_ledger()")["text/markdown"]
@@ -168,6 +170,10 @@ def test_a_session_predicts_once_for_the_cheapest_of_each_class_and_size_and_tod
     for picture in (session.load_curve(), session.command_cost(), session.binding()):
         assert isinstance(picture, Picture)
     assert "CPU credits" not in session.binding().claim
+    notes = session.throughput["notes"]
+    assert session.throughput_notes() == Text("\n\n".join(f"> **Read with care:** {one}" for one in notes))
+    notes.clear()
+    assert session.throughput_notes() == Text("Nothing weakens this answer.")
     assert capfd.readouterr() == ("", ""), "a cell shows its result alone"
 
 
@@ -185,7 +191,7 @@ def test_a_session_whose_run_cannot_answer_says_so_where_the_figures_were(tmp_pa
     (copied / "run.json").write_text(json.dumps(manifest | {"arrivals": "closed", "rate_per_second": None}))
     session = open_session(copied, DEMAND)
     for shown_instead in (session.load_curve(), session.command_cost(), session.binding(),
-                          session.silent_throttling()):
+                          session.silent_throttling(), session.throughput_notes()):
         assert isinstance(shown_instead, Text)
         assert shown_instead.markdown.startswith("> **Not drawn:** ")
         assert "closed loop" in shown_instead.markdown

@@ -179,13 +179,15 @@ def test_silent_throttling_is_told_only_where_no_alarm_fires(answer: dict[str, A
 
 
 def test_what_is_withheld_or_unbounded_is_a_dash_and_has_its_reason(answer: dict[str, Any]) -> None:
-    answer["curve"][0]["p99"] = {"low_ms": None, "mid_ms": None, "high_ms": None, "withheld": "stalls alone"}
-    answer["curve"][1]["p99"] = {"low_ms": 1.0, "mid_ms": 2.0, "high_ms": None, "withheld": None}
+    answer["curve"][0]["p99"] = {"low_ms": None, "mid_ms": None, "high_ms": None, "saturated": False,
+                                 "withheld": "stalls alone"}
+    answer["curve"][1]["p99"] = {"low_ms": 1.0, "mid_ms": 2.0, "high_ms": None, "saturated": True,
+                                 "withheld": None}
     text = throughput_text(answer)
     assert text.count("withheld: stalls alone") == 1
     rows = {line.split()[0]: line for line in text.splitlines() if " % " in line}
     assert "–" in rows[f"{answer['curve'][0]['operations_per_second']:,.0f}"]
-    assert "1.00–" in rows[f"{answer['curve'][1]['operations_per_second']:,.0f}"]
+    assert "1.00 or more" in rows[f"{answer['curve'][1]['operations_per_second']:,.0f}"]
     assert "None" not in text
 
 

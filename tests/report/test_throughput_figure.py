@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from amply_capacity.errors import BadInput
+from amply_capacity.report import throughput_figure
 from amply_capacity.report.look import Picture
 from amply_capacity.report.throughput_figure import binding, command_cost, load_curve, silent_throttling
 
@@ -97,6 +98,13 @@ def test_a_measured_knee_is_drawn_beside_the_prediction(answer: dict[str, Any]) 
     assert "12,000" in words(picture), "the axis reaches its upper bound"
 
 
+@pytest.mark.parametrize(("low", "high", "expected"), [
+    (1_000.0, 2_000.0, (2_000.0, 6.0, "left")), (6_000.0, 9_900.0, (6_000.0, -6.0, "right"))])
+def test_words_beside_a_mark_go_where_there_is_room(
+        low: float, high: float, expected: tuple[float, float, str]) -> None:
+    assert throughput_figure._beside(low, high, 10_000.0) == expected
+
+
 def test_what_is_withheld_is_not_drawn_but_said(answer: dict[str, Any]) -> None:
     assert "p99.9, predicted" in words(load_curve(answer))
     for one in answer["curve"]:
@@ -150,6 +158,14 @@ def test_a_triangle_marks_what_runs_out_in_the_worlds_of_most_need_alone(answer:
     assert with_it.count("#d55e00") == 1
 
 
+def test_a_type_that_is_out_in_the_median_world_needs_no_triangle(answer: dict[str, Any]) -> None:
+    row = month("cache.t3.micro", 0, -1.0, -60.0, "network_burst")
+    picture = binding(answer | {"months": [row]})
+    assert picture.claim.startswith("cache.t3.micro may run out of network burst in January 2027")
+    assert picture.svg.count("stroke: #d55e00") == 1, "its cell"
+    assert picture.svg.count("fill: #d55e00") == 1
+
+
 def test_a_limit_that_nobody_knows_is_starred(answer: dict[str, Any]) -> None:
     assert "*" not in words(binding(answer))
     for row in answer["months"][:12]:
@@ -164,8 +180,9 @@ def test_a_long_horizon_and_many_types_still_fit(answer: dict[str, Any]) -> None
     answer["months"] = [month(f"cache.t3.{number}", 0, 50.0, 10.0) | {"month": f"{2027 + place // 12}-01"}
                         for number in range(30) for place in range(61)]
     drawn = words(binding(answer))
-    assert drawn.count("in 12 months") == 1
+    assert drawn.count("in 24 months") == 1
     assert "in 6 months" not in drawn
+    assert "in 12 months" not in drawn
     assert "in 60 months" in drawn
     assert "t3.11 " in drawn
     assert "t3.12 " not in drawn
