@@ -112,6 +112,7 @@ def _connections(found: Mapping[str, Any]) -> str:
             f"with all pools full (from {found['tasks_at_spec_alarm']} tasks on). At the peak "
             f"{found['open_at_the_peak']:,.0f} are open, and the server closes "
             f"{found['closed_for_idling_per_hour']:,.0f} an hour for idling. After a failover all come "
-            f"within a second: {storm['cpu_seconds']['mid']:.2g} s of the core, {storm['bytes'] / 1e6:,.1f} MB. The "
-            f"pool raises for {'next to none' if fails < _FEWEST_FAILURES else f'{fails:.2g}'} of the "
-            f"commands, and for {stall['failed_commands']['mid']:,.0f} of them in a stall of {stall['seconds']:g} s.")
+            f"within a second: {storm['cpu_seconds']['mid']:.2g} s of the core, "
+            f"{storm['bytes'] / 1e6:,.1f} MB. The pool raises for "
+            f"{'next to none' if fails < _FEWEST_FAILURES else f'{fails:.2g}'} of the commands, and for "
+            f"{stall['failed_commands']['mid']:,.0f} of them in a stall of {stall['seconds']:g} s.")
