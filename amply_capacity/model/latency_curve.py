@@ -1,11 +1,11 @@
 """Response times at rates that were not run, and the highest rate that holds a p99.
 
 What an operation takes where nothing waits (network, wake-ups, the host's own stalls) is taken from the
-slowest run as it was recorded; what its commands wait for at another rate is simulated: Poisson arrivals at
+base run; what its commands wait for at another rate is simulated: Poisson arrivals at
 the server's event loop (`queueing`), each served for as long as it costs the server's CPU at that rate
 (`cpu_curve`).
 
-The interval holds which curve it is, the seconds of the slowest run (bootstrap, the seconds being the blocks,
+The interval holds which curve it is, the seconds of the base run (bootstrap, the seconds being the blocks,
 for times within one are not independent), how much runs differ, and what the simulation itself leaves open.
 Where the host's own stalls make the quantile, and the seconds do not agree on it within half of it, the
 prediction is withheld.
@@ -44,6 +44,10 @@ _STRUCTURE = 0.08
 _NOISY = 0.5
 _OF_THE_HOST = 0.5
 _FEWEST_BEYOND = 5.0
+_STALL_US, _STALL_TIMES = 500.0, 2.0
+"""Beyond its median an operation was stalled from so many µs on, and from so many medians."""
+_MOST_HIDDEN = 3.0
+"""Times the share that was stalled for longer: what stalls shorter than that add, at most."""
 _LEAST_SERVICE = 0.2
 _LEAST_BETWEEN_US = 5.0
 
@@ -75,14 +79,32 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalls:
+    """Times in which the host lets nothing go on: Poisson, of exponential lengths."""
+
+    per_second: float
+    length_us: float
+    """Mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """By operation; `times` with the host's stalls, `calm` without."""
+
+    times: list[Floats]
+    calm: list[Floats]
+    stalls: Stalls | None
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyCurve:
     """What is needed to simulate any rate of one mix of operations on one server."""
 
     curve: CpuCurve
     operations: tuple[OperationTimes, ...]
-    floor_per_second: float
-    """Operations a second of the slowest run."""
-    _floors: dict[int, list[Floats]] = field(default_factory=dict, compare=False, repr=False)
+    base_per_second: float
+    """Operations a second of the base run."""
+    _bases: dict[int, _Base] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def rounds_per_operation(self) -> float:
@@ -95,7 +117,7 @@ class LatencyCurve:
 
     @property
     def round_trip_ms(self) -> float:
-        """Mean response time of a round trip in the slowest run, where nothing waits."""
+        """Mean response time of a round trip in the base run."""
         return sum(one.share * one.mean_us for one in self.operations) / self.rounds_per_operation / 1000.0
 
     def mixed(self, shares: Mapping[str, float]) -> LatencyCurve:
@@ -106,7 +128,7 @@ class LatencyCurve:
             raise BadRun("the runs do not show every operation of that mix", got=f"no {', '.join(missing)}",
                          do="record a run that has them, e.g. loadtests/mixed.py with --mix")
         total = sum(shares.values())
-        return replace(self, _floors={}, operations=tuple(
+        return replace(self, _bases={}, operations=tuple(
             replace(known[name], share=share / total) for name, share in shares.items() if share > 0.0))
 
     def quantiles(self, operations_per_second: float, qs: Sequence[float],
@@ -139,7 +161,7 @@ class LatencyCurve:
                 first = use_case
                 if rate is None:
                     return Knee(None, use_case, f"the p99 of {use_case} is beyond its objective even at "
-                                f"{self.floor_per_second:,.0f} operations a second, where nothing waits: "
+                                f"{self.base_per_second:,.0f} operations a second, where nothing waits: "
                                 "that is the host, not the server")
             if rate is not None:
                 found.append(rate)
@@ -152,7 +174,7 @@ class LatencyCurve:
                   ours: Sequence[OperationTimes]) -> Quantile:
         seen = sum(float(one.counts.sum()) for one in ours)
         if seen * (1.0 - q) < _FEWEST_BEYOND:
-            return Quantile(None, f"{seen:,.0f} operations in the slowest run are too few for it")
+            return Quantile(None, f"{seen:,.0f} operations in the base run are too few for it")
         value = interval_of(draws_us / 1000.0)
         floor = interval_of(floor_us / 1000.0)
         if (floor.high - floor.low) > 2.0 * _NOISY * floor.mid and floor.mid > _OF_THE_HOST * value.mid:
@@ -164,7 +186,7 @@ class LatencyCurve:
                          ours: Sequence[OperationTimes]) -> Floats:
         """Shape (qs, 2): with and without what the commands wait for, µs."""
         saturated = rate >= self._saturation_per_second(draw)
-        times = self._simulated(draw, self.floor_per_second if saturated else rate)
+        times = self._simulated(draw, self.base_per_second if saturated else rate)
         both = np.stack([_quantiles(times, ours, qs, row) for row in (0, 1)], axis=1)
         if saturated:
             both[:, 0] = np.inf
@@ -173,31 +195,33 @@ class LatencyCurve:
     def _simulated(self, draw: int, rate: float) -> dict[str, Floats]:
         """By operation, shape (2, times): with and without what its commands wait for, µs."""
         rng = np.random.default_rng([_SEED, draw])
-        waits, cheaper = self._waits(draw, rate, rng)
+        base = self._base(draw)
+        waits, cheaper = self._waits(draw, rate, rng, base.stalls)
         found = {}
-        for one, floor, waited in zip(self.operations, self._floor(draw), waits, strict=True):
-            alone = np.maximum(floor - one.rounds * cheaper, 0.0)
-            more = waited[rng.integers(len(waited), size=len(floor))] if len(waited) else 0.0
-            found[one.name] = np.stack([alone + more, alone])
+        for one, whole, calm, waited in zip(self.operations, base.times, base.calm, waits, strict=True):
+            less = one.rounds * cheaper
+            more = waited[rng.integers(len(waited), size=len(calm))] if len(waited) else 0.0
+            found[one.name] = np.stack([np.maximum(calm - less, 0.0) + more, np.maximum(whole - less, 0.0)])
         return found
 
-    def _floor(self, draw: int) -> list[Floats]:
-        """What each operation takes where nothing waits: times of the slowest run, less what waited there.
+    def _base(self, draw: int) -> _Base:
+        """Times of the base run, less what was waited there, and the stalls that are in them.
 
-        Both are taken in their order, the longest wait from the longest time: the sum had that tail.
+        Times and waits are taken in their order, the longest wait from the longest time: the sum had that
+        tail.
         """
-        if draw not in self._floors:
+        if draw not in self._bases:
             rng = np.random.default_rng([_SEED, draw, 1])
-            waits, _ = self._waits(draw, self.floor_per_second, rng)
-            floors = []
+            waits, _ = self._waits(draw, self.base_per_second, rng)
+            times = []
             for one, waited in zip(self.operations, waits, strict=True):
                 size = max(round(_TIMES * one.share), _FEWEST_TIMES)
-                times = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
+                drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
                 if len(waited):
-                    times -= np.quantile(waited, (np.arange(size) + 0.5) / size)
-                floors.append(rng.permutation(np.maximum(times, 0.0)))
-            self._floors[draw] = floors
-        return self._floors[draw]
+                    drawn -= np.quantile(waited, (np.arange(size) + 0.5) / size)
+                times.append(rng.permutation(np.maximum(drawn, 0.0)))
+            self._bases[draw] = _base_of(times, np.array([one.share for one in self.operations]), rng)
+        return self._bases[draw]
 
     def _saturation_per_second(self, draw: int) -> float:
         return float(self.curve.saturation_per_second(self.execution_us)[draw] / self.rounds_per_operation)
@@ -205,7 +229,7 @@ class LatencyCurve:
     def _highest(self, draw: int, p99_ms: Mapping[str, float]) -> tuple[float | None, str]:
         """The rate of one draw; None where the objective is missed where nothing waits."""
         groups = {name: [one for one in self.operations if one.use_case == name] for name in p99_ms}
-        low, high = self.floor_per_second, self._saturation_per_second(draw)
+        low, high = self.base_per_second, self._saturation_per_second(draw)
 
         def worst(rate: float) -> tuple[float, str]:
             times = self._simulated(draw, rate)
@@ -240,12 +264,13 @@ class LatencyCurve:
         return sum(one.share * trip.per_operation * trip.execution_us
                    for one in self.operations for trip in one.trips) / self.rounds_per_operation
 
-    def _waits(self, draw: int, rate: float, rng: np.random.Generator) -> tuple[list[Floats], float]:
-        """What operations of each kind wait, µs; and how much less a round trip costs than in the slowest
+    def _waits(self, draw: int, rate: float, rng: np.random.Generator,
+               stalls: Stalls | None = None) -> tuple[list[Floats], float]:
+        """What operations of each kind wait, µs; and how much less a round trip costs than in the base
         run."""
         rounds, mean = self.rounds_per_operation, self.execution_us
         cost, at_floor = self.curve.us_per_round(
-            np.array([rate, self.floor_per_second]) * rounds, mean)[draw]
+            np.array([rate, self.base_per_second]) * rounds, mean)[draw]
         shares = np.array([one.share for one in self.operations])
         commands = _COMMANDS * (_MORE_FOR_THE_BEST if draw == 0 else 1)
         size = round((commands + _WARM_UP) / rounds) + 1
@@ -256,14 +281,58 @@ class LatencyCurve:
         network = np.array([max(one.median_us / max(one.rounds, 1.0) - at_floor, _LEAST_BETWEEN_US)
                             for one in self.operations])
         starts = np.cumsum(rng.standard_exponential(size)) * (1e6 / rate)
-        waited = waited_us(starts, places, services, network[kinds])
-        begun = round(_WARM_UP / rounds)
-        kinds, waited = kinds[begun:], waited[begun:]
+        begun = starts[round(_WARM_UP / rounds)]
+        network = network[kinds]
+        if stalls is not None:
+            starts, kinds, places, services, network = _with_stalls(
+                stalls, (starts, kinds, places, services, network), rng)
+        waited = waited_us(starts, places, services, network)
+        kinds, waited = kinds[starts >= begun], waited[starts >= begun]
         return [waited[kinds == number] for number in range(len(shares))], float(at_floor - cost)
 
 
+def _base_of(times: list[Floats], shares: Floats, rng: np.random.Generator) -> _Base:
+    """Parts the host's stalls from times in which nothing waits.
+
+    A stall delays all that comes while it lasts, at any rate by the same share of the time. Of stalls with
+    exponential lengths what is left of them when something comes is as long in the mean, so the mean excess
+    is their length, and their number follows from the share that was delayed.
+    """
+    medians = [float(np.median(each)) for each in times]
+    excess = [each - middle for each, middle in zip(times, medians, strict=True)]
+    least = max(_STALL_US, *(_STALL_TIMES * middle for middle in medians))
+    weights = np.concatenate([np.full(len(each), share / len(each))
+                              for each, share in zip(excess, shares, strict=True)])
+    beyond = np.concatenate(excess) - least
+    is_stalled = beyond > 0.0
+    if not is_stalled.any():
+        return _Base(times, times, None)
+    share = float(weights[is_stalled].sum() / weights.sum())
+    length_us = float(np.average(beyond[is_stalled], weights=weights[is_stalled]))
+    stalled = share * min(float(np.exp(least / length_us)), _MOST_HIDDEN)
+    calm = []
+    for each, more in zip(times, excess, strict=True):
+        quiet = each[more <= least]
+        calm.append(np.where(more <= least, each, quiet[rng.integers(len(quiet), size=len(each))]))
+    return _Base(times, calm, Stalls(stalled / length_us * 1e6, length_us))
+
+
+def _with_stalls(stalls: Stalls, load: tuple[Floats, Ints, Ints, Floats, Floats],
+                 rng: np.random.Generator) -> tuple[Floats, Ints, Ints, Floats, Floats]:
+    """Stalls among the operations, as commands of nobody (kind -1) that keep the server that long."""
+    starts, kinds, places, services, network = load
+    count = int(rng.poisson(stalls.per_second * starts[-1] / 1e6))
+    at = np.sort(rng.random(count)) * starts[-1]
+    lengths = rng.standard_exponential(count) * stalls.length_us
+    where = np.searchsorted(starts, at)  # among the operations
+    services = np.insert(services, places[where], lengths)
+    trips = np.cumsum(np.insert(np.diff(places), where, 1))
+    return (np.insert(starts, where, at), np.insert(kinds, where, -1), np.concatenate([[0], trips]), services,
+            np.insert(network, where, 0.0))
+
+
 def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
-    """From the slowest of the runs; raises BadRun where none shows what an operation takes when nothing
+    """From the base run among these; raises BadRun where none shows what an operation takes when nothing
     waits."""
     operations, rate = operation_times(runs, curve)
     return LatencyCurve(curve, operations, rate)

@@ -33,7 +33,7 @@ class CommandCost:
     cpu_us: Interval
     """At the highest rate."""
     measured_us: Interval
-    """At the rate of the slowest run, where the server waits more and each command costs more."""
+    """At the rate of the base run, where the server waits more and each command costs more."""
 
     def as_json(self) -> dict[str, Any]:
         return {"command": self.command, "per_second": round(self.per_second, 1),
@@ -165,7 +165,7 @@ def _commands(latency: LatencyCurve, operations_per_second: float) -> tuple[Comm
     found = []
     for name in sorted(mix.keys() & curve.command_us.keys(), key=lambda one: (-mix[one], one)):
         costs = []
-        for rate in (operations_per_second, latency.floor_per_second):
+        for rate in (operations_per_second, latency.base_per_second):
             rounds = rate * latency.rounds_per_operation
             shared = curve.us_per_round(rounds, latency.execution_us) - latency.execution_us
             costs.append(interval_of(curve.command_us[name] + shared / together))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -44,6 +45,9 @@ RUN_VARIABLE = "AMPLY_RUN"
 DEMAND_VARIABLE = "AMPLY_DEMAND"
 _CELL_SECONDS = 120
 _AT_ONCE = 2
+_STARTS = 3
+"""Of a kernel: Jupyter picks its ports before the kernel binds them, and another program may be quicker
+(github.com/jupyter/jupyter_client/issues/154)."""
 _WORLDS = 2_000
 _SIZES = ("micro", "small", "medium", "large", "xlarge")
 _BURSTABLE = ("cache.t3.micro", "cache.t4g.micro", "cache.t3.small", "cache.t4g.small", "cache.t3.medium",
@@ -242,15 +246,27 @@ async def _execute_one(path: Path, target: Path, environment: Mapping[str, str])
     except (OSError, ValueError) as error:
         raise BadInput(f"{path.name} is no notebook", got=str(error).strip()[:300],
                        do="restore the file") from error
-    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3",
-                            extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(path.parent)}})
+
+    async def executed(starts: int) -> None:
+        client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3",
+                                extra_arguments=["--log-level=ERROR"],
+                                resources={"metadata": {"path": str(path.parent)}})
+        try:
+            await client.async_execute(env=environment)
+        except DeadKernelError:
+            raise
+        except RuntimeError:  # it did not start
+            atexit.unregister(client._cleanup_kernel)  # nbclient leaves it, to fail at exit
+            if starts == 1:
+                raise
+            await executed(starts - 1)
+
     try:
-        await client.async_execute(env=environment)
+        await executed(_STARTS)
     except CellExecutionError as error:
         raise AmplyError(f"the notebook {path.name} failed", got=f"{error.ename}: {error.evalue}"[:300],
                          do="correct what it names, or run it in JupyterLab to see the cell") from error
-    except (CellTimeoutError, DeadKernelError) as error:
+    except (CellTimeoutError, RuntimeError) as error:  # DeadKernelError is one
         raise AmplyError(f"the notebook {path.name} was not executed", got=str(error).strip()[:300],
                          do="free memory and CPU, or run it in JupyterLab to see the cell") from error
     with on_disk(target), replacing(target) as partial:

@@ -110,7 +110,7 @@ def command_cost(answer: Answer) -> Picture:
                       capsize=3.5, label=f"at {_rate(answer['operations_per_second'])} operations a second, "
                                          "predicted")
         axes.plot(runs, names, "s", color=INK, markerfacecolor="white", markersize=7.5, markeredgewidth=1.6,
-                  label="at the rate of the slowest run")
+                  label="at the base run's rate")
         for name, at_the_run in zip(names, runs, strict=True):
             axes.annotate(f"{at_the_run:.1f}", (at_the_run, name), xytext=(8, 0), textcoords="offset points",
                           va="center", fontsize=9.5)

@@ -115,7 +115,10 @@ class Run:
         whole = tuple(range(first, last + 1))
         kept_up = tuple(second for second in whole if second not in self.generator_bound_seconds)
         quiet = tuple(second for second in kept_up if second not in self.starved_seconds)
-        return next((some for some in (quiet, kept_up) if len(some) >= _FEWEST_SECONDS), whole)
+        # A sample of the server that tells of quiet seconds only needs two of them in a row.
+        if sum(second - 1 in quiet for second in quiet) >= _FEWEST_SECONDS:
+            return quiet
+        return kept_up if len(kept_up) >= _FEWEST_SECONDS else whole
 
     def in_sound_seconds(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Those rows of `requests` whose second is sound."""

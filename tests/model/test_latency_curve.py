@@ -84,7 +84,7 @@ def locust_words(error: BadRun) -> list[str]:
 def test_the_slowest_run_is_read_as_it_was_recorded(latency: LatencyCurve) -> None:
     assert {one.operation: pytest.approx(one.share, abs=0.03) for one in latency.operations} == {
         "validate": 0.6, "check": 0.4}
-    assert latency.floor_per_second == pytest.approx(FLOOR, rel=0.03)
+    assert latency.base_per_second == pytest.approx(FLOOR, rel=0.03)
     assert latency.rounds_per_operation == pytest.approx(1.0)
     assert latency.commands_per_operation == pytest.approx(1.4, abs=0.03)
     mix = latency.commands_per_round
@@ -280,11 +280,13 @@ def test_times_that_differ_by_the_network_leave_a_commands_mean_as_it_was(make_r
     assert np.average([us for _, us in gets], weights=[share for share, _ in gets]) == pytest.approx(10.0)
 
 
-def test_the_slowest_of_several_runs_is_the_floor(floor_run: Run, make_run: Callable) -> None:
+def test_the_fastest_open_loop_that_leaves_the_server_idle_is_the_base(
+        floor_run: Run, make_run: Callable) -> None:
     faster = make_run(**APPLICATION.options(1_500.0, 10))
-    closed = make_run(**APPLICATION.options(50.0, 10), arrivals="closed")
-    found = latency_curve([faster, closed, floor_run], known_curve())
-    assert found.floor_per_second == pytest.approx(FLOOR, rel=0.03)
+    busy = make_run(**APPLICATION.options(0.6 * APPLICATION.saturation, 4))
+    closed = make_run(**APPLICATION.options(1_600.0, 10), arrivals="closed")
+    found = latency_curve([busy, faster, closed, floor_run], known_curve())
+    assert found.base_per_second == pytest.approx(1_500.0, rel=0.03)
 
 
 def test_of_a_run_whose_rate_rises_the_first_steps_are_the_floor(make_run: Callable) -> None:
@@ -293,7 +295,7 @@ def test_of_a_run_whose_rate_rises_the_first_steps_are_the_floor(make_run: Calla
     steps += APPLICATION.requests(2_000.0, 7, first=BEGAN + 8)
     steps += APPLICATION.requests(3_000.0, 7, first=BEGAN + 15)
     found = latency_curve([make_run(**options | {"requests": steps})], known_curve())
-    assert found.floor_per_second == pytest.approx(FLOOR, rel=0.08)
+    assert found.base_per_second == pytest.approx(FLOOR, rel=0.08)
     assert found.operations[0].counts.shape[0] == 7
 
 
@@ -337,7 +339,7 @@ def test_the_rate_it_is_told_to_record_is_accepted(make_run: Callable) -> None:
         latency_curve([make_run(**APPLICATION.options(7_000.0, 3))], known_curve())
     words = locust_words(refused.value)
     better = float(words[words.index("--rate") + 1])
-    assert latency_curve([make_run(**APPLICATION.options(better, 10))], known_curve()).floor_per_second > 0.0
+    assert latency_curve([make_run(**APPLICATION.options(better, 10))], known_curve()).base_per_second > 0.0
 
 
 def test_a_quantile_divides_its_bucket_evenly() -> None:

@@ -114,7 +114,8 @@ def test_commands_cost_together_what_the_server_spends(answer: Throughput) -> No
     idle = APPLICATION.server.idle_us / 1e6
     assert spent == pytest.approx(APPLICATION.cores(rate) - idle, rel=0.06)
     at_the_run = sum(one.per_second / rate * one.measured_us.mid for one in answer.commands)
-    assert at_the_run * RATES[0] / 1e6 == pytest.approx(APPLICATION.cores(RATES[0]) - idle, rel=0.06)
+    base = answer.latency.base_per_second
+    assert at_the_run * base / 1e6 == pytest.approx(APPLICATION.cores(base) - idle, rel=0.06)
 
 
 def test_progress_is_told_in_as_many_steps_as_are_announced(answer: Throughput, calls: list[int]) -> None:

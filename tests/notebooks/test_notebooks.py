@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from amply_capacity.catalog.prices import price
 from amply_capacity.errors import AmplyError, BadInput, BadRun
@@ -118,6 +119,28 @@ def test_a_kernel_that_dies_is_named_too(example_run: Path, tmp_path: Path) -> N
     dying = write_notebook(tmp_path / "98_dying.ipynb", "import os; os._exit(3)")
     with pytest.raises(AmplyError, match=r"98_dying\.ipynb was not executed"):
         execute([dying], tmp_path / "out", example_run, DEMAND)
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_kernel_that_does_not_start_is_started_again_and_in_the_end_named(
+        example_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    start, left = NotebookClient.async_start_new_kernel_client, iter(range(failures))
+
+    async def sometimes(client: NotebookClient) -> Any:
+        found = await start(client)
+        if next(left, None) is not None:
+            await client._async_cleanup_kernel()
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return found
+
+    monkeypatch.setattr(NotebookClient, "async_start_new_kernel_client", sometimes)
+    slow = write_notebook(tmp_path / "96_slow.ipynb", "1 + 1")
+    if failures < 3:
+        (executed,) = execute([slow], tmp_path / "out", example_run, DEMAND)
+        assert code_cells(executed)[0].outputs
+    else:
+        with pytest.raises(AmplyError, match=r"96_slow\.ipynb was not executed.*Kernel died before"):
+            execute([slow], tmp_path / "out", example_run, DEMAND)
 
 
 def test_a_file_that_is_no_notebook_and_a_place_that_is_no_folder_are_bad_input(
