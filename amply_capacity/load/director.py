@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import locust
@@ -24,7 +24,6 @@ from amply_capacity.files import RUNS_DIR
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
 from amply_capacity.load.ending import terminable
-from amply_capacity.load.foretold import Foretold, foretell
 from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.options import Options
 from amply_capacity.load.own_core import OwnCore
@@ -41,6 +40,9 @@ from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.working_set import WorkingSet
+
+if TYPE_CHECKING:
+    from amply_capacity.load.foretold import Foretold
 
 __all__ = ["Director"]
 
@@ -184,6 +186,8 @@ class Director:
         """Before anything is started: what is wrong with the runs to predict from is said at once."""
         options = self.options
         if options.predict_from and options.rate is not None:
+            from amply_capacity.load.foretold import foretell  # the models take a second to import
+
             seconds = getattr(self.environment.parsed_options, "run_time", None)
             self._foretold = foretell(options.predict_from, self._mix(), options.rate, seconds, {
                 "run": self._run_name, "scenario": self.name, "seed": options.seed})

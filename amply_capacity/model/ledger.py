@@ -51,7 +51,9 @@ class Entry:
     @property
     def is_inside(self) -> bool | None:
         """Whether the interval held what was measured; None before it was."""
-        return None if self.measured is None else self.predicted.low <= self.measured <= self.predicted.high
+        if self.measured is None:
+            return None
+        return bool(self.predicted.low <= self.measured <= self.predicted.high)
 
     @property
     def relative_error(self) -> float | None:

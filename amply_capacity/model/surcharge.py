@@ -65,7 +65,7 @@ def surcharge(curve: CpuCurve, fitted: Sequence[Run], run: Run) -> Surcharge:
 def _setting(run: Run) -> dict[str, Any]:
     target = run.manifest["target"]
     return {"tls": bool(target.get("tls")), "topology": str(target.get("topology")),
-            "connections": float(run.server["CurrConnections"].median())}
+            "connections": float(run.in_sound_samples(run.server)["CurrConnections"].median())}
 
 
 def _differences(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType, node_type, node_types
 from amply_capacity.interval import Interval
+from amply_capacity.model.cpu_curve import curve_of
 from amply_capacity.model.digest import digest
 from amply_capacity.model.surcharge import surcharge
 from amply_capacity.model.throughput import STEPS, Throughput, throughput
@@ -60,9 +61,11 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
         assert demand is not None
         limits = {name: getattr(demand.slo.p99_ms, name).mid for name in (
             "sessions", "rate_limit", "cache", "celery_results")}
+    beside = [read_run(name) for name in question.beside]
+    # Before what takes long: what is wrong with these runs is said at once.
+    others = [surcharge(curve_of(runs), runs, run).as_json() for run in beside]
     with progress("simulating", STEPS) as advance:
         found = throughput(runs, limits, advance)
-    others = [surcharge(found.curve, runs, read_run(name)).as_json() for name in question.beside]
     calibrations = read_calibrations()
     figures = measured([digest(run) for run in runs])
     chosen = [node_type(name) for name in question.node_types] or [
@@ -117,7 +120,7 @@ def _months(chosen: Sequence[NodeType], demand: Demand, figures: Measured,
     """Headroom of each node type in each month: 1 less what is needed over what there is; today first."""
     worlds = Worlds(_WORLDS, seed)
     need = needs(demand, figures, workload(demand, worlds), worlds, calibrations)
-    start = datetime.now(UTC).date()
+    start = max(datetime.fromisoformat(run.recorded_at) for run in figures.runs).date()  # as the plan's
     names = [f"{start:%Y-%m}", *month_names(start, demand.plan.horizon_months)]
     rows = []
     for node in chosen:

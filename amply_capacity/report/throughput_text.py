@@ -30,7 +30,7 @@ def _conclusion(found: Mapping[str, Any]) -> str:
     text = (f"On the recording host the server carries {found['operations_per_second']:,.0f} operations a "
             f"second ({found['low']:,.0f} to {found['high']:,.0f}, 90 %), "
             f"{found['commands_per_second']:,.0f} commands, within a p99 of {limit}; "
-            f"{found['gives_out_first']} gives out first.")
+            f"{str(found['gives_out_first']).replace('_', ' ')} gives out first.")
     knee = found["measured_knee"]
     if knee is not None:
         text += (f" A search measured {knee['mid']:,.0f} ({knee['low']:,.0f} to {knee['high']:,.0f}).")
