@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
-from amply_capacity.progress import progress
+from amply_capacity.progress import progress, say
 from bench import churn, hits, leak, memory, network, profiled, throughput
 from bench.claim import Claim, Experiment
 
@@ -32,12 +33,9 @@ def table() -> str:
     ledger = Ledger(LEDGER_DIR / _FILE)
     names = [[ledger.predict(claim.quantity, claim.case, claim.unit, claim.predicted, experiment.inputs)
               for claim in experiment.claims] for experiment in experiments]
-    measured = _measured(experiments)
-    for ids, values in zip(names, measured, strict=True):
-        for name, value in zip(ids, values, strict=True):
-            ledger.measure(name, value)
+    measured = _measured(experiments, [partial(_noted, ledger, ids) for ids in names])
     rows = [(claim, value) for experiment, values in zip(experiments, measured, strict=True)
-            for claim, value in zip(experiment.claims, values, strict=True)]
+            for claim, value in zip(experiment.claims, values, strict=False)]  # a failed one has no values
     withheld = [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
     return "\n".join([*_lines(rows), *withheld, "", *_summary(rows)])
 
@@ -48,13 +46,26 @@ def _made(part: Callable[[], list[Experiment]], advance: Callable[[], object]) -
     return made
 
 
-def _measured(experiments: Sequence[Experiment]) -> list[Sequence[float]]:
-    """What each measured, in their order."""
+def _noted(ledger: Ledger, names: Sequence[str], values: Sequence[float]) -> None:
+    """At once: what comes later may fail."""
+    for name, value in zip(names, values, strict=False):
+        ledger.measure(name, value)
+
+
+def _measured(experiments: Sequence[Experiment],
+              notes: Sequence[Callable[[Sequence[float]], None]]) -> list[Sequence[float]]:
+    """What each measured, in their order; nothing where it could not be."""
+    note_of = {id(one): note for one, note in zip(experiments, notes, strict=True)}
     together = [one for one in experiments if one.runs_beside_others]
     with progress("measuring", len(experiments)) as advance:
 
         def measured(experiment: Experiment) -> Sequence[float]:
-            values = _in_process(experiment) if experiment.runs_beside_others else experiment.measure()
+            try:
+                values = _in_process(experiment) if experiment.runs_beside_others else experiment.measure()
+            except RuntimeError as error:
+                say(f"not measured: {error}")
+                values = []
+            note_of[id(experiment)](values)
             advance()
             return values
 
