@@ -25,6 +25,7 @@ from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import CpuCurve, interval_of
 from amply_capacity.model.operation_times import OperationTimes, operation_times
 from amply_capacity.model.queueing import waited_us
+from amply_capacity.model.stalls import Base, Load, Stalls, base_of, with_stalls
 from amply_capacity.run.reader import Run
 
 __all__ = ["KNEE_DRAWS", "Knee", "LatencyCurve", "Quantile", "latency_curve"]
@@ -44,10 +45,6 @@ _STRUCTURE = 0.08
 _NOISY = 0.5
 _OF_THE_HOST = 0.5
 _FEWEST_BEYOND = 5.0
-_STALL_US, _STALL_TIMES = 500.0, 2.0
-"""Beyond its median an operation was stalled from so many µs on, and from so many medians."""
-_MOST_HIDDEN = 3.0
-"""Times the share that was stalled for longer: what stalls shorter than that add, at most."""
 _LEAST_SERVICE = 0.2
 _LEAST_BETWEEN_US = 5.0
 
@@ -79,24 +76,6 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True)
-class Stalls:
-    """Times in which the host lets nothing go on: Poisson, of exponential lengths."""
-
-    per_second: float
-    length_us: float
-    """Mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """By operation; `times` with the host's stalls, `calm` without."""
-
-    times: list[Floats]
-    calm: list[Floats]
-    stalls: Stalls | None
-
-
-@dataclass(frozen=True, slots=True)
 class LatencyCurve:
     """What is needed to simulate any rate of one mix of operations on one server."""
 
@@ -104,7 +83,7 @@ class LatencyCurve:
     operations: tuple[OperationTimes, ...]
     base_per_second: float
     """Operations a second of the base run."""
-    _bases: dict[int, _Base] = field(default_factory=dict, compare=False, repr=False)
+    _bases: dict[int, Base] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def rounds_per_operation(self) -> float:
@@ -204,7 +183,7 @@ class LatencyCurve:
             found[one.name] = np.stack([np.maximum(calm - less, 0.0) + more, np.maximum(whole - less, 0.0)])
         return found
 
-    def _base(self, draw: int) -> _Base:
+    def _base(self, draw: int) -> Base:
         """Times of the base run, less what was waited there, and the stalls that are in them.
 
         Times and waits are taken in their order, the longest wait from the longest time: the sum had that
@@ -220,7 +199,7 @@ class LatencyCurve:
                 if len(waited):
                     drawn -= np.quantile(waited, (np.arange(size) + 0.5) / size)
                 times.append(rng.permutation(np.maximum(drawn, 0.0)))
-            self._bases[draw] = _base_of(times, np.array([one.share for one in self.operations]), rng)
+            self._bases[draw] = base_of(times, np.array([one.share for one in self.operations]), rng)
         return self._bases[draw]
 
     def _saturation_per_second(self, draw: int) -> float:
@@ -282,53 +261,13 @@ class LatencyCurve:
                             for one in self.operations])
         starts = np.cumsum(rng.standard_exponential(size)) * (1e6 / rate)
         begun = starts[round(_WARM_UP / rounds)]
-        network = network[kinds]
+        load = Load(starts, kinds, places, services, network[kinds])
         if stalls is not None:
-            starts, kinds, places, services, network = _with_stalls(
-                stalls, (starts, kinds, places, services, network), rng)
-        waited = waited_us(starts, places, services, network)
-        kinds, waited = kinds[starts >= begun], waited[starts >= begun]
+            load = with_stalls(load, stalls, rng)
+        waited = waited_us(load.starts_us, load.places, load.services_us, load.between_us)
+        is_counted = load.starts_us >= begun
+        kinds, waited = load.kinds[is_counted], waited[is_counted]
         return [waited[kinds == number] for number in range(len(shares))], float(at_floor - cost)
-
-
-def _base_of(times: list[Floats], shares: Floats, rng: np.random.Generator) -> _Base:
-    """Parts the host's stalls from times in which nothing waits.
-
-    A stall delays all that comes while it lasts, at any rate by the same share of the time. Of stalls with
-    exponential lengths what is left of them when something comes is as long in the mean, so the mean excess
-    is their length, and their number follows from the share that was delayed.
-    """
-    medians = [float(np.median(each)) for each in times]
-    excess = [each - middle for each, middle in zip(times, medians, strict=True)]
-    least = max(_STALL_US, *(_STALL_TIMES * middle for middle in medians))
-    weights = np.concatenate([np.full(len(each), share / len(each))
-                              for each, share in zip(excess, shares, strict=True)])
-    beyond = np.concatenate(excess) - least
-    is_stalled = beyond > 0.0
-    if not is_stalled.any():
-        return _Base(times, times, None)
-    share = float(weights[is_stalled].sum() / weights.sum())
-    length_us = float(np.average(beyond[is_stalled], weights=weights[is_stalled]))
-    stalled = share * min(float(np.exp(least / length_us)), _MOST_HIDDEN)
-    calm = []
-    for each, more in zip(times, excess, strict=True):
-        quiet = each[more <= least]
-        calm.append(np.where(more <= least, each, quiet[rng.integers(len(quiet), size=len(each))]))
-    return _Base(times, calm, Stalls(stalled / length_us * 1e6, length_us))
-
-
-def _with_stalls(stalls: Stalls, load: tuple[Floats, Ints, Ints, Floats, Floats],
-                 rng: np.random.Generator) -> tuple[Floats, Ints, Ints, Floats, Floats]:
-    """Stalls among the operations, as commands of nobody (kind -1) that keep the server that long."""
-    starts, kinds, places, services, network = load
-    count = int(rng.poisson(stalls.per_second * starts[-1] / 1e6))
-    at = np.sort(rng.random(count)) * starts[-1]
-    lengths = rng.standard_exponential(count) * stalls.length_us
-    where = np.searchsorted(starts, at)  # among the operations
-    services = np.insert(services, places[where], lengths)
-    trips = np.cumsum(np.insert(np.diff(places), where, 1))
-    return (np.insert(starts, where, at), np.insert(kinds, where, -1), np.concatenate([[0], trips]), services,
-            np.insert(network, where, 0.0))
 
 
 def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:

@@ -1,0 +1,87 @@
+"""The host's stalls, parted from what operations take: while one lasts, nothing that waits goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Base", "Load", "Stalls", "base_of", "with_stalls"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_STALL_US, _STALL_TIMES = 500.0, 2.0
+"""Beyond its median an operation was stalled from so many µs on, and from so many medians."""
+_MOST_HIDDEN = 3.0
+"""Times the share that was stalled for longer: what stalls shorter than that add, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Times in which the host lets nothing go on: Poisson, of exponential lengths."""
+
+    per_second: float
+    length_us: float
+    """Mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """By operation; `times` with the host's stalls, `calm` without."""
+
+    times: Sequence[Floats]
+    calm: Sequence[Floats]
+    stalls: Stalls | None
+
+
+class Load(NamedTuple):
+    """Operations in the order of their starts, as `queueing.waited_us` takes them."""
+
+    starts_us: Floats
+    kinds: Ints
+    """-1 for a stall, which is nobody's operation."""
+    places: Ints
+    services_us: Floats
+    between_us: Floats
+
+
+def base_of(times: Sequence[Floats], shares: Floats, rng: np.random.Generator) -> Base:
+    """Parts the host's stalls from times in which nothing waits.
+
+    A stall delays all that comes while it lasts, at any rate by the same share of the time. Of stalls with
+    exponential lengths what is left of them when something comes is as long in the mean, so the mean excess
+    is their length, and their number follows from the share that was delayed.
+    """
+    medians = [float(np.median(each)) for each in times]
+    excess = [each - middle for each, middle in zip(times, medians, strict=True)]
+    least = max(_STALL_US, *(_STALL_TIMES * middle for middle in medians))
+    weights = np.concatenate([np.full(len(each), share / len(each))
+                              for each, share in zip(excess, shares, strict=True)])
+    beyond = np.concatenate(excess) - least
+    is_stalled = beyond > 0.0
+    if not is_stalled.any():
+        return Base(times, times, None)
+    share = float(weights[is_stalled].sum() / weights.sum())
+    length_us = float(np.average(beyond[is_stalled], weights=weights[is_stalled]))
+    stalled = share * min(float(np.exp(least / length_us)), _MOST_HIDDEN)
+    calm = []
+    for each, more in zip(times, excess, strict=True):
+        quiet = each[more <= least]
+        calm.append(np.where(more <= least, each, quiet[rng.integers(len(quiet), size=len(each))]))
+    return Base(times, calm, Stalls(stalled / length_us * 1e6, length_us))
+
+
+def with_stalls(load: Load, stalls: Stalls, rng: np.random.Generator) -> Load:
+    """The same load with stalls among the operations, as commands that keep the server so long."""
+    starts, places = load.starts_us, load.places
+    count = int(rng.poisson(stalls.per_second * starts[-1] / 1e6))
+    at = np.sort(rng.random(count)) * starts[-1]
+    lengths = rng.standard_exponential(count) * stalls.length_us
+    where = np.searchsorted(starts, at)  # among the operations
+    trips = np.cumsum(np.insert(np.diff(places), where, 1))
+    return Load(np.insert(starts, where, at), np.insert(load.kinds, where, -1), np.concatenate([[0], trips]),
+                np.insert(load.services_us, places[where], lengths), np.insert(load.between_us, where, 0.0))

@@ -1,0 +1,45 @@
+"""Stalls of a host: parted from times, and put among operations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from amply_capacity.model.queueing import waited_us
+from amply_capacity.model.stalls import Load, Stalls, base_of, with_stalls
+
+
+def test_stalls_are_found_again_in_the_times_that_they_made() -> None:
+    rng = np.random.default_rng(1)
+    count, seconds, length_us = 400_000, 400.0, 4_000.0
+    load = Load(np.sort(rng.random(count)) * seconds * 1e6, np.zeros(count, dtype=np.int64),
+                np.arange(count + 1), np.full(count, 1.0), np.zeros(count))
+    stalled = with_stalls(load, Stalls(2.0, length_us), rng)
+    times = (waited_us(stalled.starts_us, stalled.places, stalled.services_us, stalled.between_us)
+             + 200.0)[stalled.kinds == 0]
+    base = base_of([times], np.array([1.0]), rng)
+    assert base.stalls is not None
+    assert base.stalls.length_us == pytest.approx(length_us, rel=0.1)
+    assert base.stalls.per_second == pytest.approx(2.0, rel=0.15)
+    assert base.calm[0].max() < 1_000.0 < times.max()
+
+
+def test_where_nothing_stalls_all_stays() -> None:
+    times = np.random.default_rng(2).normal(300.0, 20.0, 5_000)
+    base = base_of([times], np.array([1.0]), np.random.default_rng(3))
+    assert base.stalls is None
+    assert base.calm[0] is base.times[0] is times
+
+
+def test_operations_keep_their_order_and_their_round_trips_among_stalls() -> None:
+    load = Load(np.array([0.0, 50.0, 100.0]), np.array([0, 1, 0]), np.array([0, 1, 3, 4]),
+                np.array([1.0, 2.0, 3.0, 4.0]), np.array([5.0, 6.0, 7.0]))
+    both = with_stalls(load, Stalls(1e6, 1.0), np.random.default_rng(4))
+    ours = both.kinds >= 0
+    assert (~ours).sum() > 10
+    assert both.starts_us[ours].tolist() == load.starts_us.tolist()
+    assert both.between_us[ours].tolist() == load.between_us.tolist()
+    assert (np.diff(both.starts_us) >= 0.0).all()
+    served = [both.services_us[both.places[one]:both.places[one + 1]].tolist()
+              for one in np.flatnonzero(ours)]
+    assert served == [[1.0], [2.0, 3.0], [4.0]]
