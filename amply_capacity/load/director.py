@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import secrets
 import time
 from collections.abc import Callable
@@ -25,6 +23,7 @@ from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
 from amply_capacity.load.ending import terminable
 from amply_capacity.load.knee_words import knee_words
+from amply_capacity.load.manifest import cores_here, generator_facts, now_text, server_facts, target_facts
 from amply_capacity.load.options import Options
 from amply_capacity.load.own_core import OwnCore
 from amply_capacity.load.prefill import fill
@@ -63,7 +62,7 @@ class Director:
         self.is_through = False
         """Whether it ended since all of `--iterations` were played."""
         self._own_cluster: clusters.Cluster | None = None
-        self._host_cores = _cores()
+        self._host_cores = cores_here()
         self._own_core: OwnCore | None = None
         self._foretold: Foretold | None = None
         self._stopped = ""
@@ -137,7 +136,7 @@ class Director:
         try:
             closed = {}
             if self._recording is not None:
-                closed = self._recording.close(Close(_now_text(), self._broken_off() or broken_off))
+                closed = self._recording.close(Close(now_text(), self._broken_off() or broken_off))
             if closed:
                 reason = closed["reason"]
                 say(f"run         {self._run_dir}  ({closed['verdict']}{': ' + reason if reason else ''})")
@@ -229,32 +228,19 @@ class Director:
 
     def _open_run(self, campaign: Campaign, filled: list[dict[str, Any]]) -> None:
         options, cluster = self.options, self._target.cluster
-        info = self._control.info("everything")
         parsed = self.environment.parsed_options
         manifest = {
-            "run": self._run_name, "scenario": self.name, "started_at": _now_text(),
+            "run": self._run_name, "scenario": self.name, "started_at": now_text(),
             "arrivals": options.arrivals, "rate_per_second": options.rate, "seed": options.seed,
             "locust_users": parsed.num_users, "mix": dict(self._mix()), "population": asdict(campaign.shape),
             "prefill": {"share": options.prefill, "classes": filled},
             "think_time_seconds": options.think_time_seconds, "compute_seconds": options.compute_seconds,
             "pool_size": options.pool_size,
-            "target": {"url": self._target.endpoint.url, "kind": "local cluster" if cluster else "endpoint",
-                       "topology": self._topology, "tls": self._target.endpoint.tls,
-                       "multi_key": options.multi_key,
-                       "node_type": cluster.node_type if cluster else None,
-                       "reserved_memory_percent": cluster.reserved_memory_percent if cluster else None},
+            "target": target_facts(self._target, self._topology, options.multi_key),
             "emulated": ["CPUUtilization", "FreeableMemory"] if cluster and cluster.node_type else [],
-            "server": {
-                "engine": "valkey" if "valkey_version" in info else "redis",
-                "version": str(info.get("valkey_version") or info["redis_version"]),
-                "allocator": info.get("mem_allocator"),
-                "used_memory_startup": info.get("used_memory_startup"),
-                "config": _configuration(self._control),
-            },
-            "generator": {"host_cores": self._host_cores, "processes": self._workers(),
-                          "python": platform.python_version(), "machine": platform.machine(),
-                          "system": platform.system(),
-                          "server_core": self._own_core.core if self._own_core else None},
+            "server": server_facts(self._control),
+            "generator": generator_facts(self._host_cores, self._workers(),
+                                         self._own_core.core if self._own_core else None),
             "versions": {"amply_capacity": __version__, "locust": locust.__version__,
                          "schema": SCHEMA_VERSION},
         }
@@ -342,11 +328,6 @@ class Director:
             self._own_cluster = None
 
 
-def _cores() -> int | None:
-    """The cores that this process may use: under taskset not all of the host's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def _topology(load: loading.Load) -> str:
     """How the target's servers hang together, as its clients have to know it."""
     if load.target.cluster is not None:
@@ -355,17 +336,3 @@ def _topology(load: loading.Load) -> str:
         return "sharded"
     replicas = int(load.primaries[0].client.info("replication").get("connected_slaves", 0))
     return "replicated" if replicas else "single"
-
-
-def _configuration(control: Any) -> dict[str, str]:
-    """The settings that the models depend on. Absent where CONFIG is refused, as on ElastiCache."""
-    wanted = ("maxmemory", "maxmemory-policy", "maxmemory-samples", "maxclients", "timeout", "hz",
-              "appendonly", "save", "io-threads", "activedefrag", "lazyfree-lazy-eviction")
-    try:
-        return {name: value for name in wanted for value in control.config_get(name).values()}
-    except Exception:
-        return {}
-
-
-def _now_text() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
