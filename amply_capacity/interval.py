@@ -59,6 +59,11 @@ class Interval:
         """`size` independent draws."""
         return self.at(rng.standard_normal(size))
 
+    def rounded(self, digits: int) -> dict[str, float]:
+        """`low`, `mid` and `high`, as JSON shows them."""
+        return {"low": round(self.low, digits), "mid": round(self.mid, digits),
+                "high": round(self.high, digits)}
+
     def scaled(self, factor: float) -> Interval:
         """The interval of this number times a known non-negative factor."""
         return Interval(self.low * factor, self.mid * factor, self.high * factor, self.confidence)

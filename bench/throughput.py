@@ -14,12 +14,9 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
 from amply_capacity.model.cpu_curve import CpuCurve, curve_of
-from amply_capacity.model.cpu_samples import cpu_samples
+from amply_capacity.model.forecast import CPU, outcomes
 from amply_capacity.model.latency_curve import latency_curve
-from amply_capacity.model.operation_times import quantile_within_us
 from amply_capacity.model.trips import RoundTrips, mixed_trips, operation_trips
 from amply_capacity.run.reader import Run, read_run
 from amply_capacity.traffic.mix import CACHE_MIX, DEFAULT_MIX, RATE_LIMIT_MIX, SESSIONS_MIX, format_mix
@@ -33,6 +30,7 @@ _USERS = ("-u", "50", "-r", "50")
 _CPU_RATE, _CPU_MIX, _P99_ONE, _P99_MIXED, _KNEE = 0.05, 0.08, 0.25, 0.35, 0.15
 _MIXED, _SCRIPTS = SCENARIOS / "mixed.py", LOCUSTFILES / "scripts.py"
 _FIT_RATES, _QUANTILES = (250, 1_500, 12_000), (0.5, 0.99)
+_US_PER_MS = 1000.0
 _FIT_SECONDS, _SECONDS, _LATENCY_SECONDS, _SEARCH_SECONDS = 8.0, 8.0, 16.0, 100.0
 
 
@@ -132,7 +130,7 @@ def _cpu(bench: _Bench, curve: CpuCurve, trips: Mapping[str, RoundTrips], load: 
     commands = asked.commands_per_round if load.mix else None
     predicted = curve.us_per_command(asked.count, commands, of_a_run=True)
     claim = Claim(what, f"{load.name}, {load.rate:,} operations/s", "µs", predicted, allowed)
-    return Experiment([claim], lambda: [_us_per_command(bench.run(load))], _inputs(load))
+    return Experiment([claim], partial(_seen, bench, load, [CPU]), _inputs(load))
 
 
 def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
@@ -146,9 +144,10 @@ def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
         told = dict(zip(_QUANTILES, latency.quantiles(rate, _QUANTILES), strict=True))
         seen = {q: one.value_ms for q, one in told.items() if one.value_ms is not None}
         claims = [Claim(f"p{100 * q:g} response time", f"{queue.name}, {rate:,}/s", "µs",
-                        value.scaled(1000.0), queue.allowed if q == _QUANTILES[-1] else None)
+                        value.scaled(_US_PER_MS), queue.allowed if q == _QUANTILES[-1] else None)
                   for q, value in seen.items()]
-        made.append(Experiment(claims, partial(_quantiles_us, bench, load, tuple(seen)), _inputs(load),
+        measure = partial(_seen, bench, load, [claim.quantity for claim in claims], _US_PER_MS)
+        made.append(Experiment(claims, measure, _inputs(load),
                                withheld=tuple(f"p{100 * q:g} of {queue.name}, {rate:,}/s: {one.withheld}"
                                               for q, one in told.items() if one.withheld)))
     knee = latency.knee({"bench": queue.knee_p99_ms})
@@ -162,19 +161,10 @@ def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
     return made
 
 
-def _us_per_command(run: Run) -> float:
-    samples = cpu_samples(run)
-    seconds = [one.seconds for one in samples]
-    cores = np.average([one.cores for one in samples], weights=seconds)
-    return float(1e6 * cores / np.average([one.commands_per_second for one in samples], weights=seconds))
-
-
-def _quantiles_us(bench: _Bench, load: _Load, qs: Sequence[float]) -> list[float]:
-    run = bench.run(load)
-    rows = run.in_sound_seconds(run.requests)
-    times = rows[(rows["command"] == "") & (rows["clock"] == "response")].groupby("bucket_us")["count"].sum()
-    return [quantile_within_us(times.index.to_numpy(dtype=np.float64), times.to_numpy(dtype=np.float64), q)
-            for q in qs]
+def _seen(bench: _Bench, load: _Load, quantities: Sequence[str], scale: float = 1.0) -> list[float]:
+    """What one run of that load shows."""
+    seen = outcomes(bench.run(load))
+    return [scale * seen[quantity] for quantity in quantities]
 
 
 def _knee(bench: _Bench, load: _Load, p99_ms: float) -> float:

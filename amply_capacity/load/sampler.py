@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 from amply_capacity.catalog.nodes import NodeType, node_type
+from amply_capacity.load.run_queue import run_queue_seconds
 from amply_capacity.load.wire import Open
 from amply_capacity.target.endpoint import Endpoint, connect, explained
 from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
@@ -76,7 +75,7 @@ class Sampler(threading.Thread):
         """Say where another process kept a server of this host from its CPU: its times are not its own."""
         if not self._is_here:
             return
-        waited, before = _run_queue_seconds(now.number("process_id")), self._waited
+        waited, before = run_queue_seconds(int(now.info["process_id"])), self._waited
         self._waited = None if waited is None else (now.time_s, waited)
         if before is None or waited is None:
             return
@@ -121,13 +120,6 @@ class Sampler(threading.Thread):
             if known is not None:
                 row |= {name: row[name] + known[name] for name in _ADDED}
             self._commands[row["command"]] = row
-
-
-def _run_queue_seconds(pid: float | None) -> float | None:
-    """How long a process' main thread has waited for a CPU so far; None where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
-        return int(Path(f"/proc/{pid:.0f}/schedstat").read_bytes().split()[1]) / 1e9
-    return None
 
 
 def _is_another_process(before: InfoSample, after: InfoSample) -> bool:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import gevent
 
 from amply_capacity.load.campaign import Campaign
+from amply_capacity.load.run_queue import run_queue_seconds
 
-__all__ = ["Watch", "run_queue_seconds"]
+__all__ = ["Watch"]
 
 _TICK_SECONDS = 0.05  # 20 wake-ups a second: together less than 0.1 % of a core
-_SCHEDSTAT = Path("/proc/self/schedstat")
-
-
-def run_queue_seconds() -> float | None:
-    """How long the main thread has waited on a run queue so far, ready to run; None where Linux is not.
-
-    Second field of /proc/self/schedstat, ns (Documentation/scheduler/sched-stats.rst). The main thread is the
-    one in which gevent runs.
-    """
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9
-    return None
-
-
 class Watch:
     """Notes an event `load` for every Unix second of this process, from the call on until it is killed.
 

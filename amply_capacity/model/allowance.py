@@ -67,7 +67,7 @@ class NetworkHeadroom:
         return {"node_type": self.node_type, "direction": self.direction, "verdict": self.verdict,
                 "baseline_gbps": self.baseline_gbps, "burst_gbps": self.burst_gbps,
                 "burst_minutes": list(BURST_MINUTES) if self.verdict == "burst" else None,
-                **{name: _json(getattr(self, name)) for name in (
+                **{name: None if (value := getattr(self, name)) is None else value.rounded(6) for name in (
                     "mean_gbps", "peak_gbps", "mean_left", "peak_left", "burst_left")}}
 
 
@@ -91,9 +91,3 @@ def _left(used: Interval, allowance: float | None) -> Interval | None:
         return None
     low, mid, high = (1.0 - one / allowance for one in (used.high, used.mid, used.low))
     return Interval(low, mid, high, used.confidence)
-
-
-def _json(value: Interval | None) -> dict[str, float] | None:
-    if value is None:
-        return None
-    return {name: round(getattr(value, name), 6) for name in ("low", "mid", "high")}

@@ -87,7 +87,7 @@ class ConnectionsFit:
         return {"connections": self.most, "available": self.available, "fits": self.fits,
                 "headroom_share": round(self.headroom_share, 4), "spec_alarm_fires": self.alarm_fires,
                 "idle_bytes": round(self.idle_bytes), "burst_bytes": round(self.burst_bytes),
-                "busy_bytes": _json(self.busy_bytes)}
+                "busy_bytes": self.busy_bytes.rounded(6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ class Storm:
     def as_json(self) -> dict[str, Any]:
         return {"connections": self.connections, "seconds": self.seconds,
                 "new_connections_per_second": round(self.per_second, 1), "bytes": round(self.bytes),
-                "cpu_seconds": _json(self.cpu_seconds), "busy_share": _json(self.busy_share),
-                "retried_connections": _json(self.retried),
+                "cpu_seconds": self.cpu_seconds.rounded(6), "busy_share": self.busy_share.rounded(6),
+                "retried_connections": self.retried.rounded(6),
                 "exceeds_advised_alarm": self.exceeds_advised_alarm}
 
 
@@ -207,7 +207,3 @@ def pool_at_rest(commands_per_second: float, holding_s: float, *, connections: i
         kept += 1.0 - fewer * lasts
         closed += begins * lasts
     return PoolAtRest(kept, 3_600.0 * closed)
-
-
-def _json(value: Interval) -> dict[str, float]:
-    return {name: round(getattr(value, name), 6) for name in ("low", "mid", "high")}

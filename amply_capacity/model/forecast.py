@@ -19,7 +19,7 @@ from amply_capacity.model.trips import mixed_trips, operation_trips
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
-__all__ = ["Forecast", "forecasts", "outcomes"]
+__all__ = ["BYTES_IN", "BYTES_OUT", "CPU", "Forecast", "forecasts", "outcomes"]
 
 CPU, BYTES_IN, BYTES_OUT = "CPU per command", "request bytes per operation", "reply bytes per operation"
 _QUANTILES = {"p50 response time": 0.5, "p99 response time": 0.99}

@@ -119,13 +119,13 @@ class NetworkCosts:
         for name, known in self.operations.items():
             bytes_in, bytes_out = self.bytes_of(name)
             rows.append({"operation": name, "commands": round(known.commands, 4),
-                         "bytes_in": _json(bytes_in), "bytes_out": _json(bytes_out),
+                         "bytes_in": bytes_in.rounded(2), "bytes_out": bytes_out.rounded(2),
                          "spread_commands": list(known.spread)})
         watched = self.monitoring
         return {"operations": rows, "counted_by_server": self.is_counted,
                 "monitoring": None if watched is None else {
                     "per_second": watched.per_second, "bytes_in": watched.request_bytes,
-                    "bytes_out": _json(watched.reply_bytes)}}
+                    "bytes_out": watched.reply_bytes.rounded(2)}}
 
 
 def mix_bytes(costs: NetworkCosts, operations_per_second: Mapping[str, float], *,
@@ -185,7 +185,3 @@ def _unknown(names: list[str], known: Mapping[str, OperationBytes]) -> BadInput:
     return BadInput(f"the run does not tell what {', '.join(names)} costs",
                     got=f"operations {', '.join(known) or 'none'}",
                     do="record a run in which it is played, on a server whose INFO can be read")
-
-
-def _json(value: Interval) -> dict[str, float]:
-    return {name: round(getattr(value, name), 2) for name in ("low", "mid", "high")}

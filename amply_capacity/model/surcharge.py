@@ -34,7 +34,7 @@ class Surcharge:
 
     def as_json(self) -> dict[str, Any]:
         return {"what": self.what, "run": self.run_id, "rounds_per_second": round(self.rounds_per_second, 1),
-                "us_per_round": _rounded(self.us_per_round, 3), "percent": _rounded(self.percent, 2)}
+                "us_per_round": self.us_per_round.rounded(3), "percent": self.percent.rounded(2)}
 
 
 def surcharge(curve: CpuCurve, fitted: Sequence[Run], run: Run) -> Surcharge:
@@ -83,7 +83,3 @@ def _differences(before: Sequence[Mapping[str, Any]], now: Mapping[str, Any]) ->
 def _words(setting: Mapping[str, Any]) -> str:
     return (f"{'TLS' if setting['tls'] else 'no TLS'}, topology {setting['topology']}, "
             f"{setting['connections']:,.0f} connections")
-
-
-def _rounded(value: Interval, digits: int) -> dict[str, float]:
-    return {name: round(getattr(value, name), digits) for name in ("low", "mid", "high")}

@@ -37,7 +37,7 @@ class CommandCost:
 
     def as_json(self) -> dict[str, Any]:
         return {"command": self.command, "per_second": round(self.per_second, 1),
-                **{name: round(getattr(self.cpu_us, name), 3) for name in ("low", "mid", "high")},
+                **self.cpu_us.rounded(3),
                 "at_the_run_us": round(self.measured_us.mid, 3)}
 
 
@@ -84,8 +84,8 @@ class Throughput:
             "commands_per_second": round(rate.mid * self.commands_per_operation, 1),
             "low": round(rate.low, 1), "high": round(rate.high, 1), "confidence": rate.confidence,
             "p99_ms": dict(self.p99_ms), "gives_out_first": self.use_case,
-            "saturation_operations_per_second": _rounded(self.saturation_per_second),
-            "measured_knee": None if self.knee is None else _rounded(self.knee),
+            "saturation_operations_per_second": self.saturation_per_second.rounded(1),
+            "measured_knee": None if self.knee is None else self.knee.rounded(1),
             "cpu_us_per_command": [one.as_json() for one in self.commands],
             "curve": [one.as_json() for one in self.points],
             "runs": list(self.run_ids), "notes": list(self.notes),
@@ -204,7 +204,3 @@ def _notes(runs: Sequence[Run], curve: CpuCurve, latency: LatencyCurve, best: In
     if best.high - best.low > 2.0 * _WIDE * best.mid:
         notes.append("the interval is wider than ±15 %: give more runs, at other rates")
     return notes
-
-
-def _rounded(value: Interval) -> dict[str, float]:
-    return {"low": round(value.low, 1), "mid": round(value.mid, 1), "high": round(value.high, 1)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.interval import Interval
+from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
 from amply_capacity.model.credits import HOST_CORES
 from amply_capacity.model.node_speed import cpu_factor
 from amply_capacity.plan.calibrations import Calibration
@@ -16,10 +17,8 @@ from amply_capacity.plan.measured import Measured
 
 __all__ = [
     "BACKLOG_BYTES",
-    "ELASTICACHE_CONNECTIONS",
     "ENGINE_CORE_SHARE",
     "FRAMING_BYTES",
-    "HOST_CORES",
     "INDEX_MEMBER_BYTES",
     "SMALLEST_INDEX_BYTES",
     "Assumption",
@@ -34,7 +33,6 @@ FRAMING_BYTES = Interval(66.0, 95.0, 150.0)
 """Ethernet, IP, TCP and TLS around one request or reply, which the server does not count."""
 ENGINE_CORE_SHARE = 0.9
 BACKLOG_BYTES = 1_066_224
-ELASTICACHE_CONNECTIONS = 6
 
 _GUESS = "guess; no node was measured"
 _DEMAND_FILE = "the demand file"

@@ -80,12 +80,10 @@ class NodeLimits:
                    else one.operations_per_second.mid)
 
     def as_json(self) -> dict[str, Any]:
-        factor = self.cpu_factor
         return {"node_type": self.node_type, "binding": self.binding.constraint,
                 **{name: self.binding.as_json()[name] for name in ("low", "mid", "high")},
                 "limits": [one.as_json() for one in self.limits],
-                "cpu_factor": {"low": round(factor.low, 4), "mid": round(factor.mid, 4),
-                               "high": round(factor.high, 4)},
+                "cpu_factor": self.cpu_factor.rounded(4),
                 "silent_throttling": None if self.silent is None else self.silent.as_json(),
                 "published_gains_not_counted": list(self.published_gains)}
 

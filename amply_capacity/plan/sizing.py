@@ -13,15 +13,14 @@ import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.interval import Interval
-from amply_capacity.model.credits import CreditRules, credit_rules
+from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
+from amply_capacity.model.credits import HOST_CORES, CreditRules, credit_rules
 from amply_capacity.model.node_speed import cpu_factors
 from amply_capacity.model.throttling import sustainable_cores
 from amply_capacity.plan.assumptions import (
     BACKLOG_BYTES,
-    ELASTICACHE_CONNECTIONS,
     ENGINE_CORE_SHARE,
     FRAMING_BYTES,
-    HOST_CORES,
     INDEX_MEMBER_BYTES,
     SMALLEST_INDEX_BYTES,
 )

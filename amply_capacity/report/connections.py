@@ -45,8 +45,8 @@ def connections_of(demand: Demand, commands_per_second: Interval, commands_per_o
     losses = pool_losses(PoolLoad(of_worker, holding_s, commands_per_operation), pool)
     rest = pool_at_rest(of_worker.mid, holding_s.mid, connections=pool)
     busy = losses.busy_connections.mid
-    stalls = [{"seconds": stall, "failed_commands": _rounded(
-        stall_failures(of_worker.mid, stall, connections=pool, busy=busy), each)} for stall in _STALLS_S]
+    stalls = [{"seconds": stall, "failed_commands": stall_failures(
+        of_worker.mid, stall, connections=pool, busy=busy).scaled(each).rounded(1)} for stall in _STALLS_S]
     opened, reopened = rest.of(whole)
     return {
         "tasks": tasks, "workers_per_task": workers, "pool": pool,
@@ -56,10 +56,6 @@ def connections_of(demand: Demand, commands_per_second: Interval, commands_per_o
         "storm": storm_of(whole, layout, seconds=_STORM_S, has_tls=has_tls, cpu_factor=cpu_factor).as_json(),
         "commands_that_find_no_connection": _share(losses.commands), "stalls": stalls,
     }
-
-
-def _rounded(value: Interval, times: int) -> dict[str, float]:
-    return {name: round(times * getattr(value, name), 1) for name in ("low", "mid", "high")}
 
 
 def _share(value: Interval) -> Mapping[str, float]:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from amply_capacity import __version__
-from amply_capacity.interval import Interval
 from amply_capacity.model.digest import digest
 from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.calibrations import read_calibrations
@@ -102,7 +101,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
     table = operation_table(run)
     evidence = digest(run)
     footprint = evidence.footprint
-    sizes = {name: _bounds(value, 1) for name in _SIZES if (value := getattr(footprint, name)) is not None}
+    sizes = {name: value.rounded(1) for name in _SIZES if (value := getattr(footprint, name)) is not None}
     cpu = evidence.cpu_us_per_command
     return {
         "run": run.name, "scenario": run.manifest["scenario"], "verdict": run.verdict,
@@ -113,13 +112,9 @@ def _run_facts(run: Run) -> dict[str, Any]:
         "prefill_share": run.manifest["prefill"]["share"], "population": run.manifest["population"],
         "seconds": evidence.seconds, "commands_per_second": round(evidence.commands_per_second, 1),
         "hit_rate": evidence.hit_rate, "evictions": evidence.evictions, "bytes": sizes,
-        "cpu_us_per_command": None if cpu is None else _bounds(cpu, 2),
+        "cpu_us_per_command": None if cpu is None else cpu.rounded(2),
         "operations": _plain(table),
     }
-
-
-def _bounds(value: Interval, digits: int) -> dict[str, float]:
-    return {name: round(getattr(value, name), digits) for name in ("low", "mid", "high")}
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:

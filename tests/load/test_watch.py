@@ -12,10 +12,11 @@ import gevent
 import gevent.monkey
 import pytest
 
-from amply_capacity.load import watch
+from amply_capacity.load import run_queue
 from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.watch import Watch, run_queue_seconds
+from amply_capacity.load.run_queue import run_queue_seconds
+from amply_capacity.load.watch import Watch
 
 
 class _Campaign:
@@ -92,6 +93,6 @@ def test_the_wait_for_a_cpu_never_falls() -> None:
 
 def test_where_the_kernel_does_not_tell_nothing_is_noted(monkeypatch: pytest.MonkeyPatch,
                                                          tmp_path: Any) -> None:
-    monkeypatch.setattr(watch, "_SCHEDSTAT", tmp_path / "none")
+    monkeypatch.setattr(run_queue, "_PROCESSES", tmp_path)
     assert run_queue_seconds() is None
     assert all("wait_percent" not in noted for noted in _watched(lambda: None))
