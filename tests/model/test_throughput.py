@@ -16,6 +16,7 @@ from amply_capacity.errors import BadInput, BadRun
 from amply_capacity.model import latency_curve
 from amply_capacity.model.cpu import commands_per_second, cpu_us_per_command
 from amply_capacity.model.cpu_curve import curve_of
+from amply_capacity.model.cpu_samples import cpu_samples
 from amply_capacity.model.throughput import STEPS, Throughput, throughput
 from amply_capacity.model.trips import round_trips
 from amply_capacity.run.reader import Run, read_run
@@ -212,17 +213,21 @@ def test_a_server_that_does_not_tell_its_cpu_is_refused(make_run: Callable) -> N
         throughput([make_run(**options | {"server": silent})], 5.0)
 
 
+ATTEMPTS = 4
 REAL_LOAD = ("-u", "20", "-r", "20", "-t", "7s", "--population", "300", "--prefill", "0",
              "--arrivals", "poisson")
 
 
 def test_two_short_runs_on_a_real_server_foretell_a_thirds(redis_cluster: Cluster, tmp_path: Path) -> None:
     def recorded(rate: int) -> Run:
-        directory = tmp_path / f"run-{rate}"
-        code, words = run_locust("mixed", *REAL_LOAD, "--rate", str(rate), "--target", redis_cluster.name,
-                                 "--run-dir", str(directory), log=tmp_path / "log")
-        assert code in {0, 1}, words
-        return read_run(directory)
+        for attempt in range(ATTEMPTS):  # where other tests had the CPU, a run says nothing of its server's
+            directory = tmp_path / f"run-{rate}-{attempt}"
+            code, words = run_locust("mixed", *REAL_LOAD, "--rate", str(rate), "--target", redis_cluster.name,
+                                     "--run-dir", str(directory), log=tmp_path / "log")
+            assert code in {0, 1}, words
+            if cpu_samples(run := read_run(directory)):
+                return run
+        raise AssertionError(f"the host was too busy in {ATTEMPTS} runs at {rate}/s")
 
     # The third between the two, so that a host that drifts does not part it from both.
     slow, between, fast = recorded(500), recorded(1_500), recorded(4_000)
