@@ -8,7 +8,8 @@ export PYTHONWARNINGS ?=
 
 setup: .setup
 
-# --no-compile: byte code is written on first use, which halves the time of the set-up.
+# --no-compile: byte code is written on first use, which halves the time of the set-up. Where Python may not write
+# any then, it is written at once: without it every command takes seconds longer.
 .setup: requirements/lock.txt requirements/pip.txt requirements/embedded-redis.txt pyproject.toml
 	@echo "setup  1/3  virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "setup: python3 has no venv module; on Debian: apt install python3-venv" >&2; exit 2; }
@@ -16,6 +17,7 @@ setup: .setup
 	@echo "setup  2/3  packages from requirements/lock.txt (hashed)"
 	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements/lock.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@[ -z "$$PYTHONDONTWRITEBYTECODE" ] || $(BIN)/python -m compileall -q -j 0 -x '/tests/' $(VENV)/lib amply_capacity
 	@echo "setup  3/3  a Redis server"
 	@$(BIN)/python -m amply_capacity.target.provision
 	@touch .setup

@@ -94,6 +94,7 @@ class Director:
                 with explained(self._target.endpoint):
                     filled = self._prefill(campaign, working_set)
                     self._open_run(campaign, filled)
+                self.settle()  # its process is up: Locust starts the clock of --run-time next
         except BaseException:
             self.close("it was ended before the load began")
             raise
@@ -101,7 +102,7 @@ class Director:
 
     def begin(self) -> None:
         """The measured phase begins: statistics from here on, one sample of the server a second."""
-        self._send(Begin(self.environment.parsed_options.num_users or 0, time.time()))
+        self._send(Begin(self.environment.parsed_options.num_users or 0))
         self.settle()  # nothing is sent before the server's statistics have begun
         self._began_s, self._ended_s = time.time(), None
 

@@ -58,8 +58,9 @@ class _Scribe:
                     self._samplers = [Sampler(self._opened, node, self) for node in self._opened.nodes]
                     for sampler in self._samplers:
                         sampler.start()
-                self.note("phase", "measured", {"users": message.users}, message.time_s)
-                self._obey(self._overseer.begin(message.time_s))
+                began_s = time.time()  # the load waits for the samplers
+                self.note("phase", "measured", {"users": message.users}, began_s)
+                self._obey(self._overseer.begin(began_s))
 
     def close(self, end: Close) -> None:
         """Write the run's files, and its verdict with them."""

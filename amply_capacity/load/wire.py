@@ -83,10 +83,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The measured phase begins."""
+    """The measured phase begins, as soon as the server is sampled."""
 
     users: int
-    time_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ DRAWS = 400
 # Logarithms of idle µs a second, o, b / o and t in µs: middle, and deviation of what other hosts may have.
 _MIDDLE = np.log([4_500.0, 4.6, 1.75, 50.0])
 _DEVIATION = np.array([0.7, 1.0, 0.25, 0.4])
-_SPREAD, _SPREAD_SEEN = 0.04, 4.0  # between runs, and how many runs that prior is worth
+_SPREAD, _SPREAD_SEEN = 0.08, 4.0  # between runs (at 0.04 too few intervals held), and its worth in runs
 _STUDENT = 4.0
 _ROUNDS, _STEPS, _NUDGE = 4, 25, 1e-4
 _SEED = 1

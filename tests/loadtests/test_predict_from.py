@@ -8,6 +8,7 @@ from pathlib import Path
 from locust_process import run_locust
 
 from amply_capacity.files import EXAMPLE_RUN
+from amply_capacity.model.forecast import CPU
 from amply_capacity.model.ledger import read_ledgers
 from amply_capacity.run.reader import read_run
 
@@ -19,14 +20,15 @@ def test_predictions_are_written_before_the_run_and_scored_after_it(tmp_path: Pa
                              str(tmp_path / "run"), log=tmp_path / "log", AMPLY_STATE_DIR=str(tmp_path))
     assert code == 0, words
     assert "predictions of this run are written down" in words
-    assert "intervals held: CPU per command" in words
+    assert "intervals held: " in words
     entries = read_ledgers(tmp_path / "ledger")
     assert {"CPU per command", "request bytes per operation", "p50 response time"} <= {
         entry.quantity for entry in entries}
-    began = read_run(tmp_path / "run").manifest["started_at"]
+    run = read_run(tmp_path / "run")
     for entry in entries:
-        assert entry.predicted_at < began
-        assert entry.measured is not None
+        assert entry.predicted_at < run.manifest["started_at"]
+        # Where other tests had the cores in nearly every second, the server's CPU is not told, and not scored.
+        assert entry.measured is not None or entry.quantity == CPU
         assert entry.versions["amply_capacity"]
     bytes_in = next(entry for entry in entries if entry.quantity == "request bytes per operation")
     assert bytes_in.relative_error is not None

@@ -22,6 +22,8 @@ from amply_capacity.run.reader import Run
 GET = {"get": 1.0}
 HELD_OUT = (100.0, 1_000.0, 5_000.0, 20_000.0, 50_000.0)
 CASES = 100
+NOISE = 0.06
+"""Relative, between runs."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,14 @@ def drawn_server(rng: np.random.Generator) -> Server:
 
 @cache
 def fitted_cases() -> Sequence[tuple[Server, CpuCurve, NDArray[np.float64]]]:
-    """Servers, curves fitted to three to six of their rates with 2 % of noise, and noise of one more run."""
+    """Servers, curves fitted to three to six of their rates with the noise of runs, and one more run's."""
     cases = []
     for seed in range(CASES):
         rng = np.random.default_rng([5, seed])
         server = drawn_server(rng)
         rates = np.exp(rng.uniform(np.log(100.0), np.log(0.7 * server.full), rng.integers(3, 7)))
-        cases.append((server, server.curve(rates, np.exp(rng.normal(0.0, 0.02, len(rates)))),
-                      np.exp(rng.normal(0.0, 0.02, len(HELD_OUT)))))
+        cases.append((server, server.curve(rates, np.exp(rng.normal(0.0, NOISE, len(rates)))),
+                      np.exp(rng.normal(0.0, NOISE, len(HELD_OUT)))))
     return cases
 
 
@@ -89,8 +91,8 @@ def test_intervals_at_rates_that_were_not_run_hold_the_truth(of_a_run: bool) -> 
 def test_predictions_at_rates_that_were_not_run_are_near_the_truth() -> None:
     errors = [abs(curve.us_per_command(rate).mid / server.us_per_command(rate) - 1.0)
               for server, curve, _ in fitted_cases() for rate in HELD_OUT if rate < 0.95 * server.full]
-    assert np.median(errors) < 0.03
-    assert np.quantile(errors, 0.9) < 0.12
+    assert np.median(errors) < NOISE
+    assert np.quantile(errors, 0.9) < 3.0 * NOISE
 
 
 def test_each_parameter_is_found_again_and_lies_in_its_draws() -> None:
@@ -115,7 +117,7 @@ def test_without_noise_many_rates_leave_little_open() -> None:
     for rate in (70.0, 900.0, 12_000.0, 80_000.0):
         found = curve.us_per_command(rate)
         assert found.mid == pytest.approx(server.us_per_command(rate), rel=0.01)
-        assert (found.high - found.low) / found.mid < 0.05
+        assert (found.high - found.low) / found.mid < 0.08
 
 
 def test_one_rate_carries_the_prior_and_is_surest_near_it() -> None:
@@ -125,7 +127,7 @@ def test_one_rate_carries_the_prior_and_is_surest_near_it() -> None:
     width = {rate: one.high / one.low for rate, one in found.items()}
     assert found[2_000.0].mid == pytest.approx(server.us_per_command(2_000.0), rel=0.03)
     for rate in (50.0, 80_000.0):
-        assert width[rate] - 1.0 > 2.5 * (width[2_000.0] - 1.0)
+        assert width[rate] - 1.0 > 2.0 * (width[2_000.0] - 1.0)
         assert found[rate].low < server.us_per_command(rate) < found[rate].high
     assert curve.samples == 1
 
@@ -134,7 +136,7 @@ def test_more_rates_narrow_what_one_leaves_open() -> None:
     one, four = Server().curve([1_000.0]), Server().curve([300.0, 1_000.0, 5_000.0, 40_000.0])
     for rate in (100.0, 60_000.0):
         wide, narrow = one.us_per_command(rate), four.us_per_command(rate)
-        assert narrow.high / narrow.low < 0.8 * wide.high / wide.low
+        assert narrow.high / narrow.low < 0.9 * wide.high / wide.low
     assert (four.slowest_per_second, four.fastest_per_second) == (300.0, 40_000.0)
 
 
