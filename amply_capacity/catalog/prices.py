@@ -12,7 +12,8 @@ from amply_capacity.catalog.files import CATALOG_DIR, PriceRow, read_table, sour
 from amply_capacity.catalog.nodes import node_types
 from amply_capacity.errors import BadInput, NotOffered, UnknownName
 
-__all__ = ["ENGINES", "TERMS", "Price", "name_faults", "offered", "price", "prices", "regions", "term_months"]
+__all__ = ["ENGINES", "TERMS", "Price", "forget", "name_faults", "offered", "price", "prices", "regions",
+           "term_months"]
 
 ENGINES = ("redis", "valkey")
 TERMS = ("on_demand", "1yr_no", "1yr_partial", "1yr_all", "3yr_no", "3yr_partial", "3yr_all")
@@ -86,6 +87,12 @@ def regions() -> tuple[str, ...]:
     return tuple(sorted({key[0] for key in _rows()}))
 
 
+def forget() -> None:
+    """Read the table anew at the next question: it has been replaced."""
+    for cached in (_rows, regions, _priced_types, source_texts):
+        cached.cache_clear()
+
+
 def term_months(term: str) -> int | None:
     """Months that a reservation binds; None on demand."""
     return {"1yr": 12, "3yr": 36}.get(term.partition("_")[0])
@@ -110,7 +117,10 @@ def name_faults(region: str, engine: str, node_type: str | None = None,
 @functools.cache
 def _rows() -> Mapping[Key, PriceRow]:
     """The price file by region, engine, node type, term; a row becomes a Price only when it is asked for."""
-    return MappingProxyType({row[:4]: row for row in read_table(PriceRow, CATALOG_DIR / "prices.csv")})
+    rows = read_table(PriceRow, CATALOG_DIR / "prices.csv")
+    # A refresh by another process may have added sources since they were first read, e.g. in a notebook.
+    source_texts.cache_clear()
+    return MappingProxyType({row[:4]: row for row in rows})
 
 
 @functools.cache

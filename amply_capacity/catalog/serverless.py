@@ -1,16 +1,17 @@
-"""Rates that are not per node: ElastiCache Serverless, backups, transfer, Extended Support, add-ons."""
+"""Rates that no node's price holds: ElastiCache Serverless, backups, transfer, Extended Support, add-ons."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from decimal import Decimal
 
 from amply_capacity.catalog.faults import refuse
 from amply_capacity.catalog.files import CATALOG_DIR, RateRow, read_table, source_texts
 from amply_capacity.catalog.prices import name_faults
-from amply_capacity.errors import NotOffered
+from amply_capacity.errors import BadInput, NotOffered
 
-__all__ = ["Rate", "Serverless", "rates", "serverless"]
+__all__ = ["Rate", "Serverless", "amount", "node_rate", "rates", "serverless"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Rate:
     amount: float | None
     """None where the item is a rule in words, in `detail`."""
     detail: str
+    """For a rate of one node type, its name up to the first semicolon."""
     source: str
     as_of: str
 
@@ -62,6 +64,20 @@ def rates(item: str, region: str | None = None, engine: str | None = None) -> tu
         and (region is None or rate.region in (region, "all"))
         and (engine is None or rate.engine == "all" or engine in rate.engine.split("/"))
     )
+
+
+def node_rate(item: str, region: str, node_type: str) -> Rate | None:
+    """The rate of that item that was read for that very node type there; None where none was."""
+    return next((rate for rate in rates(item, region) if rate.detail.partition(";")[0] == node_type), None)
+
+
+def amount(rate: Rate) -> Decimal:
+    """The rate's number as it is written; raises BadInput where the catalog lost it."""
+    if rate.amount is None:
+        raise BadInput("the catalog's rates lack a number", got=f"{rate.item} of {rate.region}",
+                       do="restore data/catalog, or rebuild it with "
+                          "`python -m amply_capacity.catalog.compact`")
+    return Decimal(repr(rate.amount))
 
 
 @functools.cache

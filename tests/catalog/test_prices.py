@@ -1,8 +1,12 @@
 import re
+from collections import defaultdict
+from statistics import median
 
 import pytest
 
+from amply_capacity.catalog.files import CATALOG_DIR, PriceRow, read_table
 from amply_capacity.catalog.nodes import node_types
+from amply_capacity.catalog.price_checks import oddities
 from amply_capacity.catalog.prices import (
     ENGINES,
     TERMS,
@@ -22,6 +26,23 @@ VALKEY_RESERVED_OUTLIER = ("eu-south-1", "cache.r6g.12xlarge")
 # Valkey's small hourly reserved rates are rounded to a tenth of a cent, so paying more upfront can cost a
 # little more in all; the largest observed is 5.8 %.
 MORE_UPFRONT_COSTS_AT_MOST = 1.06
+
+# Within a family, a region's price follows the size, give or take a rounding of the smallest: from 0.85 to
+# 1.12 of the family's median. Extended Support taken for a node would be at 0.8 or 1.6, durability at 0.18.
+LIKE_ITS_FAMILY = (0.84, 1.2)
+# Observed so, by AWS' own price-page feed and, where it has the price, by the dump: AWS' oddities, and ours
+# only in that the other engine's price was inferred from one.
+UNLIKE_THEIR_FAMILY = {
+    # The on-demand price is 1.27 times that of half an xlarge.
+    ("ca-central-1", "cache.r4.large"): {"on_demand"},
+    # A one-year upfront fee below that of the 12xlarge.
+    **{(region, "cache.r6g.16xlarge"): {"1yr_all"} for region in (
+        "ca-central-1", "ca-west-1", "eu-north-1", "eu-west-2", "us-gov-east-1", "us-gov-west-1")},
+    # Every reservation is 1.67 times that of half a 2xlarge.
+    ("sa-east-1", "cache.r6gd.xlarge"): {term for term in TERMS if term != "on_demand"},
+    # The one of VALKEY_RESERVED_OUTLIER.
+    ("eu-south-1", "cache.r6g.12xlarge"): {"3yr_no", "3yr_all"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +125,33 @@ def test_every_reservation_is_cheaper_than_on_demand(table: dict[Key, Price]) ->
     ]
     assert len(reserved) > 13_000
     assert dearer == []
+
+
+def test_no_price_of_the_file_is_there_twice_or_contradicts_another() -> None:
+    rows = read_table(PriceRow, CATALOG_DIR / "prices.csv")
+    assert len({row[:4] for row in rows}) == len(rows)
+    assert oddities(rows) == []
+
+
+def test_no_add_on_stands_for_a_node_which_would_show_beside_its_family() -> None:
+    families: dict[tuple[str, ...], list[Price]] = defaultdict(list)
+    for found in prices():
+        families[found.region, found.engine, found.node_type.split(".")[1], found.term].append(found)
+    unlike: dict[tuple[str, str], set[str]] = defaultdict(set)
+    low, high = LIKE_ITS_FAMILY
+    for members in families.values():
+        middle = median(map(usd_per_large, members))
+        for found in members:
+            if not low <= usd_per_large(found) / middle <= high:
+                unlike[found.region, found.node_type].add(found.term)
+    assert unlike == UNLIKE_THEIR_FAMILY
+
+
+def usd_per_large(found: Price) -> float:
+    """The price for the size of a large: AWS counts sizes in halves and doubles of it."""
+    size = found.node_type.rsplit(".", 1)[1]
+    larges = {"micro": 0.125, "small": 0.25, "medium": 0.5, "large": 1.0}.get(size)
+    return found.effective_hourly_usd / (larges or 2.0 * int(size.removesuffix("xlarge") or 1))
 
 
 def test_three_years_are_cheaper_than_one(table: dict[Key, Price]) -> None:

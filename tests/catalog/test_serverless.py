@@ -1,7 +1,9 @@
+from decimal import Decimal
+
 import pytest
 
 from amply_capacity.catalog.prices import ENGINES, regions
-from amply_capacity.catalog.serverless import rates, serverless
+from amply_capacity.catalog.serverless import amount, node_rate, rates, serverless
 from amply_capacity.errors import BadInput, NotOffered
 
 
@@ -48,3 +50,17 @@ def test_every_rate_has_source_and_date() -> None:
     for item in items:
         assert rates(item), item
         assert all(rate.source and rate.as_of for rate in rates(item)), item
+
+
+def test_a_rate_of_one_node_type_is_found_by_its_name() -> None:
+    found = node_rate("extended_support_surcharge_Yr3", "us-west-2", "cache.t3.medium")
+    assert found is not None
+    assert amount(found) == Decimal("0.109")
+    assert node_rate("extended_support_surcharge_Yr3", "us-west-2", "cache.t3.small") is None
+    assert node_rate("sync_durability_addon", "mars", "cache.r7g.large") is None
+
+
+def test_a_rate_in_words_has_no_number_to_bill() -> None:
+    (rule,) = rates("serverless_ecpu_rule")
+    with pytest.raises(BadInput, match="lack a number"):
+        amount(rule)
