@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from amply_capacity.catalog.faults import refuse
 from amply_capacity.catalog.nodes import node_types
-from amply_capacity.catalog.prices import Price, name_faults, price, term_months
-from amply_capacity.catalog.serverless import rates
-from amply_capacity.errors import BadInput, NotOffered
+from amply_capacity.catalog.prices import ENGINES, name_faults, term_months
+from amply_capacity.catalog.serverless import amount, rates
+from amply_capacity.errors import BadInput, NotOffered, UnknownName
+from amply_capacity.plan.bill import HOURS_PER_MONTH, Bill, BillLine, plain
+from amply_capacity.plan.extras import CROSS_AZ_NOTE, Extras, cluster_extras, node_faults
+from amply_capacity.plan.holdings import Holding, holding_lines, holdings
+from amply_capacity.plan.reservations import Reservation
+from amply_capacity.plan.savings_plan import SAVINGS_PLAN, is_discounted, savings_plan
 
-__all__ = ["HOURS_PER_MONTH", "Bill", "BillLine", "SpecRow", "nodes_bill", "spec_table"]
-
-HOURS_PER_MONTH = 730
-"""AWS's own convention: a month is 730 hours, and an upfront fee is spread over 12 or 36 months."""
+__all__ = ["HOURS_PER_MONTH", "MAX_NODES_PER_CLUSTER", "MAX_REPLICAS_PER_SHARD", "Bill", "BillLine",
+           "SpecRow", "nodes_bill", "nodes_faults", "spec_table"]
 
 MAX_REPLICAS_PER_SHARD = 5
 MAX_NODES_PER_CLUSTER = 90
@@ -26,54 +29,7 @@ _SPEC_ROWS = (
     ("cache.t3.small (1 node)", "cache.t3.small", 0, 25.0),
     ("cache.t3.micro (1+1 replica)", "cache.t3.micro", 1, 26.0),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BillLine:
-    """One line of a monthly bill; `usd` is rounded to a hundredth of a cent."""
-
-    what: str
-    quantity: float
-    unit: str
-    usd: float
-    source: str
-    as_of: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a cluster costs in one month, and in `notes` what this bill leaves out."""
-
-    region: str
-    engine: str
-    node_type: str
-    shards: int
-    replicas: int
-    """Per shard."""
-    term: str
-    lines: tuple[BillLine, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def usd_per_month(self) -> float:
-        """The sum of the lines as they are printed."""
-        return float(sum((_exact(line.usd) for line in self.lines), Decimal()))
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `amply-capacity cost --json` prints."""
-        keys = BillLine.__slots__
-        return {
-            "usd_per_month": self.usd_per_month,
-            "lines": [{key: getattr(line, key) for key in keys} for line in self.lines],
-            "region": self.region,
-            "engine": self.engine,
-            "node_type": self.node_type,
-            "shards": self.shards,
-            "replicas": self.replicas,
-            "term": self.term,
-            "hours_per_month": HOURS_PER_MONTH,
-            "notes": list(self.notes),
-        }
+_REPLICATION_NOTE = "Not in this bill: replication, where AWS bills it: its own texts contradict each other."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +47,42 @@ class SpecRow:
 
 
 def nodes_bill(region: str, engine: str, node_type: str, shards: int = 1, replicas: int = 0,
-               term: str = "on_demand") -> Bill:
-    """The bill for `shards` primaries with `replicas` each.
+               term: str = "on_demand", extras: Extras | None = None,
+               reservation: Reservation | None = None) -> Bill:
+    """The bill for `shards` primaries with `replicas` each, and for the extras asked for.
 
+    With a `reservation`, which is paid for in any case, the nodes that it does not cover are on demand.
     Raises UnknownName or BadInput (all faults at once), and NotOffered where no such price is known.
 
     Example: `nodes_bill("us-east-1", "redis", "cache.t3.micro").usd_per_month` is 12.41.
     """
-    refuse([*name_faults(region, engine, node_type, term), *_count_faults(shards, replicas)])
-    nodes = _nodes(shards, replicas)
-    found = price(region, engine, node_type, term)
-    return Bill(region, engine, node_type, shards, replicas, term, _lines(found, nodes), _notes(found, nodes))
+    asked = extras or Extras()
+    refuse(nodes_faults(region, engine, node_type, shards, replicas, term, asked, reservation))
+    nodes = shards * (1 + replicas)
+    if term == SAVINGS_PLAN:
+        raise NotOffered(f"no Database Savings Plan rate of {node_type} is known",
+                         got=savings_plan(engine, node_type).reason, do="choose another term")
+    held, said = holdings(region, engine, node_type, nodes, term, reservation)
+    beside, absent = cluster_extras(asked, region, engine, node_type, nodes)
+    lines = [line for one in held for line in holding_lines(one)]
+    if is_discounted(engine, node_type) and any(one.price.term == "on_demand" for one in held):
+        absent = (*absent, savings_plan(engine, node_type))
+    notes = (*said, *_price_notes(held), *_retired_note(node_type), *_left_out(region, engine, nodes, asked))
+    return Bill(region, engine, node_type, shards, replicas, term, (*lines, *beside), notes, absent)
+
+
+def nodes_faults(region: str, engine: str, node_type: str, shards: int = 1, replicas: int = 0,
+                 term: str = "on_demand", extras: Extras | None = None,
+                 reservation: Reservation | None = None) -> list[BadInput]:
+    """All that is wrong with what `nodes_bill` is asked for; empty where it can be answered."""
+    known_term = "on_demand" if term == SAVINGS_PLAN else term
+    faults = [*name_faults(region, engine, node_type, known_term), *_count_faults(shards, replicas)]
+    node = next((node for node in node_types() if node.name == node_type), None)
+    if extras is not None:
+        faults += node_faults(extras, engine, node, replicas)
+    if reservation is not None:
+        faults += _reservation_faults(reservation, term)
+    return faults
 
 
 def spec_table(region: str, engine: str = "redis") -> tuple[SpecRow, ...]:
@@ -119,47 +100,44 @@ def spec_table(region: str, engine: str = "redis") -> tuple[SpecRow, ...]:
     return tuple(rows)
 
 
-def _lines(found: Price, nodes: int) -> tuple[BillLine, ...]:
-    is_said = not found.basis or found.basis == found.source
-    source = found.source if is_said else f"{found.source} ({found.basis})"
-    label = f"{nodes} × {found.node_type}, {found.engine}, {found.region}, {found.term}"
-    node_hours = nodes * HOURS_PER_MONTH
-
-    def hours(rate_usd: float, kind: str) -> BillLine:
-        usd = _rounded(_exact(rate_usd) * node_hours)
-        what = f"{label}: {kind} {_plain(rate_usd)} USD per node-hour"
-        return BillLine(what, node_hours, "node-hour", usd, source, found.as_of)
-
-    months = term_months(found.term)
-    if found.hourly_usd is None or found.upfront_usd is None:
-        return (hours(found.effective_hourly_usd, "effective rate"),)
-    lines = [hours(found.hourly_usd, "hourly rate")] if found.hourly_usd > 0 or not found.upfront_usd else []
-    if found.upfront_usd and months is not None:
-        usd = _rounded(_exact(found.upfront_usd) * nodes / months)
-        what = f"{label}: upfront fee {_plain(found.upfront_usd)} USD a node, spread over {months} months"
-        lines.append(BillLine(what, nodes, "node-month", usd, source, found.as_of))
-    return tuple(lines)
-
-
-def _notes(found: Price, nodes: int) -> tuple[str, ...]:
+def _price_notes(held: Sequence[Holding]) -> list[str]:
     notes = []
-    if found.inferred:
-        notes.append(f"This price is inferred, not observed in full: {found.basis}.")
-    if found.hourly_usd is None:
-        notes.append("The source gives this reservation's effective rate; what is paid upfront is not known.")
-    if months := term_months(found.term):
-        notes.append(f"A reservation binds for {months} months and cannot be cancelled.")
-    if found.node_type not in {node.name for node in node_types() if node.new_clusters}:
-        notes.append(f"{found.node_type} is of a previous generation: AWS makes no new clusters of it.")
-    backup = rates("backup_storage", found.region, found.engine)[0]
-    rate = f" ({_plain(backup.amount)} {backup.unit})" if backup.amount is not None else ""
-    notes.append(f"Not in this bill: backups beyond one free snapshot of each cluster{rate}.")
-    replication = " and, where AWS bills it, replication" if nodes > 1 else ""
-    notes.append("Not in this bill: data transfer across Availability Zones, between the application and the "
-                 f"nodes{replication}.")
-    if found.engine == "redis":
+    for found in (one.price for one in held):
+        if found.inferred:
+            notes.append(f"This price is inferred, not observed in full: {found.basis}.")
+        if found.hourly_usd is None:
+            notes.append("The source gives this reservation's effective rate; what is paid upfront is not "
+                         "known.")
+        if months := term_months(found.term):
+            notes.append(f"A reservation binds for {months} months and cannot be cancelled.")
+    return notes
+
+
+def _retired_note(node_type: str) -> list[str]:
+    if node_type in {node.name for node in node_types() if node.new_clusters}:
+        return []
+    return [f"{node_type} is of a previous generation: AWS makes no new clusters of it."]
+
+
+def _left_out(region: str, engine: str, nodes: int, extras: Extras) -> list[str]:
+    """What was not asked for, and would cost something; and what those who asked have to know."""
+    notes = []
+    if extras.snapshots_retained_days is None:
+        backup = rates("backup_storage", region, engine)[0]
+        notes.append("Not in this bill: backups beyond one free snapshot of each cluster "
+                     f"({plain(amount(backup))} {backup.unit}).")
+    if extras.cross_az_gb is None:
+        also = " and, where AWS bills it, replication" if nodes > 1 else ""
+        notes.append("Not in this bill: data transfer across Availability Zones, between the application and "
+                     f"the nodes{also}.")
+    else:
+        notes.append(CROSS_AZ_NOTE)
+        notes += [_REPLICATION_NOTE] if nodes > 1 else []
+    if engine == "redis" and extras.engine_version is None:
         notes.append("Not in this bill: the Extended Support surcharge on Redis 6 and older.")
-    return tuple(notes)
+    if extras.durability is not None:
+        notes.append("Durability needs Valkey 9.0 or newer, Multi-AZ and cluster mode.")
+    return notes
 
 
 def _count_faults(shards: int, replicas: int) -> list[BadInput]:
@@ -171,24 +149,27 @@ def _count_faults(shards: int, replicas: int) -> list[BadInput]:
     if not (type(replicas) is int and 0 <= replicas <= MAX_REPLICAS_PER_SHARD):
         faults.append(BadInput("impossible number of replicas", got=repr(replicas),
                                do=f"give a whole number of replicas a shard, 0 to {MAX_REPLICAS_PER_SHARD}"))
-    if not faults and (nodes := _nodes(shards, replicas)) > MAX_NODES_PER_CLUSTER:
+    if not faults and (nodes := shards * (1 + replicas)) > MAX_NODES_PER_CLUSTER:
         faults.append(BadInput("too many nodes for one cluster", got=f"{nodes} nodes",
                                do=f"keep shards × (1 + replicas) at {MAX_NODES_PER_CLUSTER} or less"))
     return faults
 
 
-def _nodes(shards: int, replicas: int) -> int:
-    return shards * (1 + replicas)
+def _reservation_faults(reservation: Reservation, term: str) -> list[BadInput]:
+    faults: list[BadInput] = []
+    if term != "on_demand":
+        faults.append(BadInput("a reservation and a term of the nodes", got=f"term {term!r}",
+                               do="give one of them: what a reservation does not cover is on demand"))
+    if not (type(reservation.nodes) is int and reservation.nodes >= 1):
+        faults.append(BadInput("impossible number of reserved nodes", got=repr(reservation.nodes),
+                               do="give a whole number of nodes, 1 or more"))
+    if term_months(reservation.term) is None:
+        faults.append(BadInput("a reservation has no such term", got=repr(reservation.term),
+                               do="give 1yr_no, 1yr_partial, 1yr_all, 3yr_no, 3yr_partial or 3yr_all"))
+    known = [node.name for node in node_types()]
+    if reservation.node_type not in known:
+        faults.append(UnknownName("reserved node type", reservation.node_type, known))
+    if reservation.engine not in ENGINES:
+        faults.append(UnknownName("engine of a reservation", reservation.engine, ENGINES))
+    return faults
 
-
-def _exact(usd: float) -> Decimal:
-    """The decimal number that was written in the price file, free of the binary fraction's error."""
-    return Decimal(repr(usd))
-
-
-def _rounded(usd: Decimal) -> float:
-    return float(usd.quantize(Decimal("0.0001"), ROUND_HALF_UP))
-
-
-def _plain(usd: float) -> str:
-    return format(_exact(usd).normalize(), "f")

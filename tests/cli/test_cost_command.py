@@ -88,3 +88,89 @@ def test_prices_show_without_a_region_lists_the_35_regions(amply: Callable) -> N
 def test_prices_show_refuses_an_unknown_region_and_engine_at_once(amply: Callable) -> None:
     amply("prices", "show", "--region", "eu-wast-1", "--engine", "redi").assert_refused(
         "'eu-wast-1'", "eu-west-1", "'redi'", "redis")
+
+
+def test_a_serverless_cache_is_billed_by_gigabytes_and_ecpus(amply: Callable) -> None:
+    asked = ("cost", "--region", "us-east-1", "--engine", "valkey", "--serverless", "--gb", "0.5",
+             "--ecpus-per-second", "250")
+    answer = amply(*asked, "--json").json
+    assert answer["usd_per_month"] == pytest.approx(730 * 0.5 * 0.084 + 657 * 0.0023, abs=1e-4)
+    for line in answer["lines"]:
+        assert set(line) >= {"what", "quantity", "unit", "usd", "source", "as_of"}
+    text = amply(*asked).out
+    assert "$32.17  a month" in text
+    assert "absent: Database Savings Plan: no rate is known" in text
+
+
+def test_a_reserved_term_shows_its_share_of_a_month_and_when_it_is_paid(amply: Callable) -> None:
+    asked = (*MICRO, "--term", "1yr_all", "--month", "2026-12", "--cash-flow-months", "14")
+    answer = amply(*asked, "--json").json
+    assert answer["usd_per_month"] == pytest.approx(95 / 12, abs=1e-4)
+    months = answer["cash_flow"]["months"]
+    assert [(months[i]["month"], months[i]["usd"]) for i in (0, 1, 12)] == [
+        ("2026-12", 95.0), ("2027-01", 0.0), ("2027-12", 95.0)]
+    assert answer["cash_flow"]["usd"] == 190.0
+    assert "paid upfront for months after the last" in amply(*asked).out
+
+
+def test_extras_are_lines_of_their_own(amply: Callable) -> None:
+    answer = amply(*MICRO, "--engine-version", "5.0.6", "--month", "2026-12", "--snapshots-retained-days",
+                   "7", "--backup-gb", "0.4", "--cross-az-gb", "30", "--json").json
+    assert [line["usd"] for line in answer["lines"]] == [12.41, 10.22, 0.204, 0.3]
+    assert answer["month"] == "2026-12"
+    assert "month" not in amply(*MICRO, "--json").json
+
+
+def test_a_reservation_that_is_there_already_is_applied_across_sizes(amply: Callable) -> None:
+    asked = ("cost", "--region", "us-east-1", "--engine", "valkey", "--node-type", "cache.r7g.xlarge",
+             "--replicas", "2", "--json", "--reservation")
+    answer = amply(*asked, "cache.r7g.xlarge,2,1yr_no,redis").json
+    assert answer["usd_per_month"] == pytest.approx(1460 * 0.297 + 365 * 0.3496, abs=1e-4)
+    same = amply(*asked, "cache.r7g.xlarge,3,1yr_no").json
+    assert same["usd_per_month"] == pytest.approx(2190 * 0.2376, abs=1e-4)
+
+
+def test_a_serverless_cache_has_a_cash_flow_too(amply: Callable) -> None:
+    answer = amply("cost", "--region", "eu-west-1", "--serverless", "--gb", "1", "--ecpus-per-second", "0",
+                   "--month", "2026-12", "--cash-flow-months", "2", "--json").json
+    assert [due["usd"] for due in answer["cash_flow"]["months"]] == [102.2, 102.2]
+
+
+def test_the_bill_of_this_month_needs_no_month(amply: Callable) -> None:
+    answer = amply(*MICRO, "--engine-version", "7.1", "--json").json
+    assert answer["usd_per_month"] == 12.41
+    assert answer["month"] == f"{date.today():%Y-%m}"
+
+
+def test_nothing_to_bill_is_refused_with_all_else_that_is_wrong(amply: Callable) -> None:
+    amply("cost", "--region", "us-eest-1", "--engine", "reddis", "--gb", "1", "--backup-gb", "-1", "--month",
+          "2026-13", "--cash-flow-months", "0").assert_refused(
+        "neither --node-type nor --serverless", "'us-eest-1'", "'reddis'", "--gb without --serverless",
+        "snapshot", "--month is no month '2026-13'", "number of months 0")
+
+
+def test_nodes_and_serverless_at_once_are_refused(amply: Callable) -> None:
+    amply(*MICRO, "--serverless", "--shards", "2", "--replicas", "1", "--term", "1yr_no", "--reservation",
+          "x", "--gb", "1").assert_refused(
+        "--node-type with --serverless", "--shards", "--replicas", "--term", "--reservation",
+        "no --ecpus-per-second")
+
+
+@pytest.mark.parametrize("text", ["cache.t3.micro", "cache.t3.micro,two,1yr_no", "a,1,1yr_no,redis,more"])
+def test_a_reservation_that_cannot_be_read_is_refused(amply: Callable, text: str) -> None:
+    amply(*MICRO, "--reservation", text).assert_refused("--reservation cannot be read", repr(text),
+                                                        "cache.r7g.large,2,1yr_no")
+
+
+def test_a_savings_plan_is_refused_with_its_reason(amply: Callable) -> None:
+    amply(*MICRO, "--term", "savings_plan").assert_refused("Database Savings Plan", "covers Valkey only")
+
+
+def test_an_old_engine_that_no_longer_runs_is_refused(amply: Callable) -> None:
+    asked = (*MICRO, "--engine-version", "5.0.6", "--month", "2030-01")
+    amply(*asked).assert_refused("no longer runs", "2029-02")
+
+
+def test_the_same_question_has_the_same_answer_byte_for_byte(amply: Callable) -> None:
+    asked = (*MICRO, "--term", "3yr_partial", "--month", "2026-12", "--cash-flow-months", "36", "--json")
+    assert amply(*asked).out == amply(*asked).out

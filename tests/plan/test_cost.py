@@ -35,10 +35,11 @@ def test_month_has_the_hours_that_aws_says() -> None:
 def test_json_holds_the_contract_and_survives_json() -> None:
     bill = json.loads(json.dumps(nodes_bill("us-east-1", "redis", "cache.t3.micro", replicas=1).as_json()))
     assert bill["usd_per_month"] == 24.82
-    assert set(bill["lines"][0]) == {"what", "quantity", "unit", "usd", "source", "as_of"}
+    assert set(bill["lines"][0]) == {"what", "quantity", "unit", "usd", "source", "as_of", "usd_per_unit"}
+    assert bill["lines"][0]["usd_per_unit"] == 0.017
     assert (bill["lines"][0]["quantity"], bill["lines"][0]["as_of"]) == (1460, "2026-10-02")
     assert (bill["region"], bill["engine"], bill["node_type"]) == ("us-east-1", "redis", "cache.t3.micro")
-    assert (bill["shards"], bill["replicas"], bill["term"]) == (1, 1, "on_demand")
+    assert (bill["kind"], bill["shards"], bill["replicas"], bill["term"]) == ("nodes", 1, 1, "on_demand")
     assert bill["hours_per_month"] == 730
 
 
@@ -159,7 +160,7 @@ def test_spec_table_leaves_the_true_price_out_where_the_node_is_not_sold(
     def sold_nowhere(*_: object, **__: object) -> None:
         raise NotOffered("not offered")
 
-    monkeypatch.setattr("amply_capacity.plan.cost.price", sold_nowhere)
+    monkeypatch.setattr("amply_capacity.plan.holdings.price", sold_nowhere)
     row = spec_table("us-east-1")[0]
     assert (row.spec_usd, row.true_usd, row.source, row.as_of) == (13.0, None, None, None)
 
