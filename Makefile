@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONWARNINGS ?=
 
-.PHONY: setup demo test lint bench clean lock
+.PHONY: setup demo test lint bench baselines clean lock
 
 setup: .setup
 
@@ -35,6 +35,10 @@ bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt \
 		|| echo "bench: libcachesim cannot be installed here: the emulator is timed alone" >&2
 	@$(BIN)/python -m bench
+
+# The plans that tests/plan/test_baselines.py keeps: look at the difference before you commit it.
+baselines: setup
+	@$(BIN)/python tests/plan/baseline_demands.py
 
 lock:
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml --output-file requirements/lock.txt

@@ -118,7 +118,7 @@ class CpuCurve:
         return replace(self, **{name: getattr(self, name)[draws] for name in (
             "idle_us_per_second", "own_us", "wake_us", "gap_us", "mix_error")})
 
-    def saturation_per_second(self, execution_us: float | None = None) -> Floats:
+    def saturation_per_second(self, execution_us: Floats | float | None = None) -> Floats:
         """Shape (draws,): round trips a second that fill one core, since commands run on one thread."""
         return (1e6 - self.idle_us_per_second) / (self.own_us + self._busy_us(execution_us))
 

@@ -19,7 +19,7 @@ from amply_capacity.traffic.arrivals import BUSIEST, day_weights
 
 __all__ = [
     "DAY_MINUTES", "SHARPEST", "WEEKDAYS", "WEEKEND_DAYS", "WEEK_MINUTES", "DayDrain", "day_means",
-    "week_weights",
+    "share_of_week_above", "week_weights",
 ]
 
 Floats = NDArray[np.float64]
@@ -57,6 +57,18 @@ def day_means(mean: Floats, weekend_to_weekday: Floats) -> tuple[Floats, Floats]
     """The mean of a weekday and of a weekend day that together have the week's mean."""
     weekday = mean * (WEEKDAYS + WEEKEND_DAYS) / (WEEKDAYS + WEEKEND_DAYS * weekend_to_weekday)
     return weekday, weekday * weekend_to_weekday
+
+
+def share_of_week_above(level: Floats, peak_to_mean: Floats, weekend_to_weekday: Floats) -> Floats:
+    """Share of a week's minutes in which the rate is above `level` times the week's mean.
+
+    Arrays that numpy can broadcast; the peak is that of a day over its own mean.
+    """
+    sharpness = np.interp(np.minimum(peak_to_mean, SHARPEST), *_sharpness_of_peak())
+    weekday, weekend = day_means(np.ones_like(weekend_to_weekday), weekend_to_weekday)
+    above = [_arc_above(np.maximum(level, _SMALLEST), mean * peak_to_mean, sharpness) / math.pi
+             for mean in (weekday, weekend)]
+    return np.asarray((WEEKDAYS * above[0] + WEEKEND_DAYS * above[1]) / (WEEKDAYS + WEEKEND_DAYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +149,7 @@ class DayDrain:
         return result
 
 
-def _arc_above(level: float, highest: Floats, sharpness: Floats) -> Floats:
+def _arc_above(level: Floats | float, highest: Floats, sharpness: Floats) -> Floats:
     """Half the arc on which highest · exp(sharpness · (cos − 1)) is above the level."""
     ratio = np.log(np.maximum(highest, _SMALLEST) / level)
     cosine = 1.0 - ratio / np.maximum(sharpness, 1e-12)

@@ -20,6 +20,10 @@ __all__ = [
     "ENGINE_CORE_SHARE",
     "FRAMING_BYTES",
     "INDEX_MEMBER_BYTES",
+    "NETWORK_P99_MS",
+    "OTHER_ENGINE_BYTES",
+    "OTHER_ENGINE_CPU",
+    "SHARD_IMBALANCE",
     "SMALLEST_INDEX_BYTES",
     "Assumption",
     "assumptions",
@@ -32,6 +36,12 @@ SMALLEST_INDEX_BYTES = 216.0
 FRAMING_BYTES = Interval(66.0, 95.0, 150.0)
 """Ethernet, IP, TCP and TLS around one request or reply, which the server does not count."""
 ENGINE_CORE_SHARE = 0.9
+NETWORK_P99_MS = Interval(0.3, 0.8, 2.0)
+"""Of one round trip between application and node, across zones, with the client's own time."""
+SHARD_IMBALANCE = Interval(1.02, 1.1, 1.4)
+"""The busiest shard over the mean of several: slots are even in number, keys and their traffic are not."""
+OTHER_ENGINE_BYTES, OTHER_ENGINE_CPU = Interval(0.8, 0.95, 1.05), Interval(0.8, 1.0, 1.2)
+"""An engine without a run over the one that was measured: Valkey 8 and later keep fewer bytes with a key."""
 BACKLOG_BYTES = 1_066_224
 
 _GUESS = "guess; no node was measured"

@@ -1,8 +1,14 @@
-"""What the load takes of the recording host's CPU: at the peak, and as the week's mean, in every world."""
+"""What the load takes of the recording host's CPU: at the peak, and as the week's mean, in every world.
+
+A round trip costs less the busier the server is (`model.cpu_curve`), so cores are no multiple of the rate.
+Each world's curve is looked up from a table over rates: months, shards and parts of the day are many, curves
+are few.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,20 +19,62 @@ from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats, Worlds
 from amply_capacity.traffic.arrivals import day_weights
 
-__all__ = ["engine_cores", "week_mean_cores"]
+__all__ = ["CoreTable", "EngineCores", "engine_cores", "week_mean_cores"]
 
 _PARTS = 4
 """Equal parts of the day, by rate: a round trip costs less in the busy ones."""
 _PEAKS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0])
-_MOST_ROUNDS = 1e9
+_MOST_ROUNDS, _LEAST_ROUNDS = 1e9, 1e-3
+_MOST_SHARDS = 100.0
+_KNOTS_PER_DECADE = 6
+"""A straight line between two knots, of logarithms, is within 0.3 % of the curve."""
 
 
-def engine_cores(figures: Measured, load: Workload, operations: Sequence[str],
-                 worlds: Worlds) -> tuple[Floats, Floats]:
-    """Cores of the server process on the recording host at the peak, and as a mean; (worlds, months) each.
+@dataclass(frozen=True, slots=True)
+class CoreTable:
+    """Cores over rates: a row a world, a column a knot, both as logarithms."""
 
-    A world draws one of the curves that the runs allow. What its mix of operations executes in a round trip
-    differs from that of the runs, which is priced too.
+    first: float
+    step: float
+    values: Floats
+    """Shape (worlds, knots)."""
+
+    def at(self, rates: Floats) -> Floats:
+        """Cores at these rates, shape (worlds, …)."""
+        worlds, knots = self.values.shape
+        place = np.maximum((np.log(np.maximum(rates, _LEAST_ROUNDS)) - self.first) / self.step, 0.0)
+        left = np.clip(place.astype(np.int64), 0, knots - 2)
+        row = (np.arange(worlds) * knots).reshape(-1, *[1] * (rates.ndim - 1))
+        flat = self.values.ravel()
+        low = flat[row + left]
+        return np.asarray(np.exp(low + (place - left) * (flat[row + left + 1] - low)))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCores:
+    """Cores of the server process on the recording host, from round trips a second as the week's mean."""
+
+    peak: CoreTable
+    week: CoreTable
+    rounds_per_user: Floats
+    """Mean round trips a second of one registered user, shape (worlds,)."""
+    peak_to_mean: Floats
+    busy_us: Floats
+    """What a round trip takes a server that is never idle, (worlds,)."""
+
+    def at_peak(self, mean_rate: Floats) -> Floats:
+        """Shape (worlds, months), as `mean_rate` has."""
+        return self.peak.at(mean_rate * self.peak_to_mean[:, None])
+
+    def week_mean(self, mean_rate: Floats) -> Floats:
+        """Shape (worlds, months), as `mean_rate` has."""
+        return self.week.at(mean_rate)
+
+
+def engine_cores(figures: Measured, load: Workload, operations: Sequence[str], worlds: Worlds) -> EngineCores:
+    """A world draws one of the curves that the runs allow.
+
+    What its mix of operations executes in a round trip differs from that of the runs, which is priced too.
     """
     assert figures.cpu is not None
     curve = figures.cpu.picked(worlds.pick("evidence.cpu_curve", len(figures.cpu.own_us)))
@@ -37,9 +85,20 @@ def engine_cores(figures: Measured, load: Workload, operations: Sequence[str],
         rounds += rate
         execution += rate * figures.cpu.execution_us(trips.commands_per_round)
     each = np.divide(execution, rounds, out=np.full(worlds.count, figures.cpu.fitted_us), where=rounds > 0.0)
-    mean_rate = np.minimum(load.users * rounds[:, None], _MOST_ROUNDS)
-    at_peak = curve.cores_each(mean_rate * load.peak_to_mean[:, None], each)
-    return at_peak, week_mean_cores(curve, mean_rate, each, load.day_peak_to_mean, load.weekend_to_weekday)
+    mean = load.active_users * rounds[:, None]
+    shares, parts = _week_parts(load.day_peak_to_mean, load.weekend_to_weekday)
+    least = max(float(mean.min()) * min(float(parts.min()), 1.0) / _MOST_SHARDS, _LEAST_ROUNDS)
+    most = min(float((mean.max(axis=1) * np.maximum(load.peak_to_mean, parts.max(axis=0))).max()),
+               _MOST_ROUNDS)
+    first, last = np.log(least), np.log(max(most, 2.0 * least))
+    knots = max(int(np.ceil((last - first) / np.log(10.0) * _KNOTS_PER_DECADE)) + 1, 2)
+    rates = np.exp(np.linspace(first, last, knots))
+    step = float((last - first) / (knots - 1))
+    cores = curve.cores_each(np.broadcast_to(rates, (worlds.count, knots)), each)
+    peak = CoreTable(float(first), step, np.log(cores))
+    week = sum(share * peak.at(part[:, None] * rates) for share, part in zip(shares, parts, strict=True))
+    busy_us = (1e6 - curve.idle_us_per_second) / curve.saturation_per_second(each)
+    return EngineCores(peak, CoreTable(float(first), step, np.log(week)), rounds, load.peak_to_mean, busy_us)
 
 
 def week_mean_cores(curve: CpuCurve, mean_rate: Floats, execution_us: Floats | float,
@@ -49,15 +108,17 @@ def week_mean_cores(curve: CpuCurve, mean_rate: Floats, execution_us: Floats | f
     The shape of the day and the weekend are of each draw, (draws,). A round trip costs less in busy hours, so
     that this is less than the cores of the mean rate.
     """
-    weekday, weekend = day_means(np.ones_like(weekend_to_weekday), weekend_to_weekday)
+    shares, parts = _week_parts(day_peak_to_mean, weekend_to_weekday)
     column = (slice(None), *[None] * (mean_rate.ndim - 1))
-    mean = sum(share * curve.cores_each(mean_rate * (day * part)[column], execution_us)
-               for share, day in ((WEEKDAYS / 7 / _PARTS, weekday), (WEEKEND_DAYS / 7 / _PARTS, weekend))
-               for part in _day_parts(day_peak_to_mean))
+    mean = sum(share * curve.cores_each(mean_rate * part[column], execution_us)
+               for share, part in zip(shares, parts, strict=True))
     return np.asarray(mean)
 
 
-def _day_parts(peak_to_mean: Floats) -> Floats:
-    """Shape (parts, worlds): the mean rate in each part of the day over that of the day."""
+def _week_parts(day_peak_to_mean: Floats, weekend_to_weekday: Floats) -> tuple[list[float], Floats]:
+    """Of each part of the week its share of the time, and its rate over the week's, (parts, draws)."""
+    weekday, weekend = day_means(np.ones_like(weekend_to_weekday), weekend_to_weekday)
     table = np.array([np.sort(day_weights(float(peak))).reshape(_PARTS, -1).mean(axis=1) for peak in _PEAKS])
-    return np.array([np.interp(peak_to_mean, _PEAKS, column) for column in table.T])
+    day = np.array([np.interp(day_peak_to_mean, _PEAKS, column) for column in table.T])
+    shares = [WEEKDAYS / 7 / _PARTS] * _PARTS + [WEEKEND_DAYS / 7 / _PARTS] * _PARTS
+    return shares, np.concatenate([day * weekday, day * weekend])

@@ -1,68 +1,71 @@
-"""The plan: from measured runs and a demand to the node type, the replica, the upgrades and the money.
+"""The plan: from measured runs and a demand to the cluster, the replica, the upgrades and the money.
 
-First form: one shard of nodes in today's engine and term. Everything that it rests on is in it: the runs, the
-assumptions, and why each other node type was not chosen.
+Chosen is what regrets least (`regret`) among all that fits until the plan is made again. Everything that it
+rests on is in it: the runs, the assumptions, what decides it, and why each other node type was not chosen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 
-from amply_capacity.catalog import nodes, prices
+from amply_capacity.catalog import prices
 from amply_capacity.errors import BadInput, NotOffered
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.assumptions import Assumption, assumptions
 from amply_capacity.plan.calibrations import Calibration
-from amply_capacity.plan.candidates import Excuse, bill_for, candidates
-from amply_capacity.plan.cost import Bill, SpecRow, spec_table
+from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import Fit, fit_of
+from amply_capacity.plan.influence import Influence, Reversal, influences, reversal
 from amply_capacity.plan.measured import Measured, measured
 from amply_capacity.plan.objectives import Objective, objectives
-from amply_capacity.plan.projection import Month, Upgrade, month_names, path, projection, upgrades
-from amply_capacity.plan.replicas import ReplicaDecision, avoided_usd_per_month, decide
-from amply_capacity.plan.sizing import UNITS, Needs, fits, needs
+from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_counts
+from amply_capacity.plan.outages import outage_usd_per_month
+from amply_capacity.plan.projection import Month, Upgrade, month_names, projection, upgrades
+from amply_capacity.plan.regret import Choice
+from amply_capacity.plan.replicas import ReplicaDecision, decide
+from amply_capacity.plan.search import Found, search
+from amply_capacity.plan.sizing import UNITS, Needs, needs
+from amply_capacity.plan.strategies import Case, strategies
 from amply_capacity.plan.today import Today, today
-from amply_capacity.plan.workload import workload
-from amply_capacity.plan.worlds import Worlds
+from amply_capacity.plan.workload import Workload, workload
+from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["SCHEMA", "Plan", "Ranked", "make_plan"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A node type that fits, with what it costs at the chosen number of replicas."""
+    """An option that fits, with its bill and what choosing it would cost and regret."""
 
     fit: Fit
     bill: Bill
+    option: Option
+    score: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         left = self.fit.binding.share_left
         return {
-            "kind": "nodes",
-            "node_type": self.bill.node_type,
-            "engine": self.bill.engine,
-            "shards": self.bill.shards,
-            "replicas": self.bill.replicas,
-            "term": self.bill.term,
+            **self.option.as_json(),
             "usd_per_month": self.bill.usd_per_month,
             "region": self.bill.region,
             "probability": round(self.fit.probability, 4),
             "binding": self.fit.binding.constraint,
             "headroom_percent": None if left is None else round(100.0 * left, 2),
+            **self.score,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`ranked[0]` is the chosen one; `fit` of each is that of the first month."""
+    """`ranked[0]` is the chosen one; `fit` of each is that of the last month before the review."""
 
     ranked: tuple[Ranked, ...]
     excuses: tuple[Excuse, ...]
@@ -79,10 +82,20 @@ class Plan:
     spec_table: tuple[SpecRow, ...]
     start: date
     worlds: Worlds
+    influences: tuple[Influence, ...]
+    runner_up: Ranked | None
+    reversal: Reversal | None
+    strategies: tuple[dict[str, Any], ...]
+    """Empty in a draft."""
 
     @property
     def chosen(self) -> Ranked:
         return self.ranked[0]
+
+    @property
+    def _review(self) -> int:
+        """The last month before it, counted from today's."""
+        return min(self.demand.plan.review_months, len(self.months))
 
     def as_json(self) -> dict[str, Any]:
         """The object that `amply-capacity plan --json` prints."""
@@ -98,6 +111,11 @@ class Plan:
             "headroom": [headroom.as_json() for headroom in self.chosen.fit.constraints],
             "today": self.today.as_json(),
             "alternatives": list(self.alternatives),
+            "strategies": list(self.strategies),
+            "influences": [one.as_json() for one in self.influences],
+            "runner_up": self._runner_up(),
+            "review_months": self.demand.plan.review_months,
+            "fits_in_month": self.months[self._review - 1].month,
             "objectives": [objective.as_json() for objective in self.objectives],
             "needs": self._needs_by_month(),
             "memory_items": self._memory_items(),
@@ -110,10 +128,17 @@ class Plan:
             "seed": self.worlds.seed,
         }
 
+    def _runner_up(self) -> dict[str, Any] | None:
+        if self.runner_up is None or self.reversal is None:
+            return None
+        return {**self.runner_up.as_json(), "would_win_if": self.reversal.as_json()}
+
     def _needs_by_month(self) -> list[dict[str, Any]]:
         """The 5 %, 50 % and 95 % worlds' needs of each constraint on the chosen type, month by month."""
-        node = nodes.node_type(self.chosen.bill.node_type)
-        bands = {name: np.quantile(self.needs.of(node, name), [0.05, 0.5, 0.95], axis=0) for name in UNITS}
+        held = self.chosen.option
+        bands = {name: np.quantile(self.needs.of(held.node, name, shards=held.shards, replicas=held.replicas,
+                                                 engine=held.engine), [0.05, 0.5, 0.95], axis=0)
+                 for name in UNITS}
         return [
             {"month": month.month, "constraint": name, "unit": UNITS[name]}
             | {key: float(f"{bands[name][row, m + 1]:.6g}") for row, key in enumerate(("low", "mid", "high"))}
@@ -121,51 +146,43 @@ class Plan:
         ]
 
     def _memory_items(self) -> list[dict[str, Any]]:
-        """What fills the memory in the first month, each item's own median, biggest first."""
-        medians = {name: float(np.median(values[:, 1])) for name, values in self.needs.memory_items.items()}
+        """What fills the memory in the last month before the review: medians, biggest first."""
+        medians = {name: float(np.median(values[:, self._review]))
+                   for name, values in self.needs.memory_items.items()}
         biggest_first = sorted(medians.items(), key=lambda item: -item[1])
         return [{"what": name, "bytes": round(value)} for name, value in biggest_first]
 
 
 def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, worlds: int = 10_000,
-              seed: int = 1, calibrations: Sequence[Calibration] = ()) -> Plan:
+              seed: int = 1, calibrations: Sequence[Calibration] = (), is_draft: bool = False) -> Plan:
     """Sizes, prices and projects the demand on the evidence; the first month is the one after `start`.
 
-    The same inputs and seed give the same plan, byte for byte. Raises BadInput where no run is given or
-    nothing that is sold fits (with the nearest miss), and BadRun where the runs lack a figure that the demand
-    needs.
+    A draft leaves out the strategies and what decides between the options. The same inputs and seed give the
+    same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits (with the
+    nearest miss), and BadRun where the runs lack a figure that the demand needs.
     """
-    figures, drawn = measured(evidences), Worlds(worlds, seed)
-    load = workload(demand, drawn)
+    figures, drawn = measured(evidences), Worlds(worlds, seed, demand.correlated)
+    load = workload(demand, drawn, start)
     need = needs(demand, figures, load, drawn, calibrations)
-    sold, excuses = candidates(demand)
-    first_fits = [fit_of(candidate.node, demand, need, 1) for candidate in sold]
-    start_at = next((i for i, fit in enumerate(first_fits) if fit.is_enough), None)
-    if start_at is None:
-        raise _nothing_fits(first_fits)
-
-    names = [candidate.node.name for candidate in sold]
+    sold, excuses = offers(demand)
     months = month_names(start, demand.plan.horizon_months)
-    taken = path([fits(candidate.node, demand, need)[:, 1:] for candidate in sold], start_at)
-    node_usd = np.array([candidate.node_usd_per_month for candidate in sold])
-    avoided = avoided_usd_per_month(demand, load, drawn)[:, 1:]
-    pays = (avoided > node_usd[taken.types]).mean(axis=0)
-    replica = decide(demand, sold[start_at].node_usd_per_month, avoided[:, 0],
-                     list(zip(months, map(float, pays), strict=True)))
+    found, replica = _decided(sold, demand, need, load, drawn, months)
+    choice, way = found.choice, found.way
+    ranked = _ranked(choice, demand, need)
+    taken = way.path(found.place)
 
-    bills = [bill_for(demand, name, replica.replicas) for name in names]
+    def short_of(option: Option, row: int) -> str:
+        return _fit(option, demand, need, row + 1).binding.constraint
 
-    def short_of(name: str, row: int) -> str:
-        return fit_of(nodes.node_type(name), demand, need, row + 1).binding.constraint
-
-    ranked = tuple(Ranked(fit, bill) for fit, bill in zip(first_fits, bills, strict=True) if fit.is_enough)
-    rows = projection(taken, names, [bill.usd_per_month for bill in bills], months)
+    place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
+    second = choice.runner_up
+    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start)
     return Plan(
         ranked=ranked,
-        excuses=(*_excuses(first_fits, bills, ranked[0].bill), *excuses),
+        excuses=(*_excuses(sold, demand, need, ranked), *excuses),
         replica=replica,
-        months=rows,
-        upgrades=upgrades(taken, rows, names, names[start_at], demand.plan.confidence, short_of),
+        months=projection(taken, way.options, months),
+        upgrades=upgrades(taken, way.options, months, found.place, demand.plan.confidence, short_of),
         today=today(demand, need, months),
         alternatives=_alternatives(demand, ranked[0].bill),
         objectives=objectives(demand, figures),
@@ -176,40 +193,104 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         spec_table=spec_table(demand.cluster.region),
         start=start,
         worlds=drawn,
+        influences=() if is_draft else influences(choice, demand, figures, drawn),
+        runner_up=None if second is None else ranked[place_of[second.option]],
+        reversal=None if is_draft else reversal(choice, demand, figures, drawn),
+        strategies=() if is_draft else tuple(strategies(case)),
     )
 
 
-def _nothing_fits(tried: Sequence[Fit]) -> BadInput:
+def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, load: Workload, worlds: Worlds,
+             months: Sequence[str]) -> tuple[Found, ReplicaDecision]:
+    """The choice at today's replicas, the verdict on a replica of that, and the choice with its outcome."""
+    outages: dict[int, Floats] = {}
+
+    def outage_usd(replicas: int) -> Floats:
+        if replicas not in outages:
+            outages[replicas] = outage_usd_per_month(demand, load, worlds, replicas)[:, 1:]
+        return outages[replicas]
+
+    def choose(counts: Sequence[int]) -> Found:
+        found = search(sold, demand, need, worlds, outage_usd, counts)
+        if found is None:
+            raise _nothing_fits(sold, demand, need)
+        return found
+
+    today_has = min(demand.cluster.replicas, demand.allowed.replicas)
+    found = choose((today_has,))
+    # One replica of each shard, of whatever each world has by then.
+    usd = np.array([one.shards * one.node_usd_per_month for one in found.way.options])
+    avoided = outage_usd(0) - outage_usd(1)
+    pays = (avoided > usd[found.way.path(found.place).types]).mean(axis=0)
+    verdict = decide(demand, float(usd[found.place]), avoided[:, 0],
+                     list(zip(months, map(float, pays), strict=True)))
+    if verdict.replicas != today_has:
+        most = max(demand.allowed.replicas, verdict.replicas)
+        found = choose((0,) if verdict.replicas == 0 else tuple(range(1, most + 1)))
+        verdict = replace(verdict, replicas=found.choice.chosen.option.replicas)
+    return found, verdict
+
+
+def _ranked(choice: Choice, demand: Demand, need: Needs) -> tuple[Ranked, ...]:
+    region, review = demand.cluster.region, min(demand.plan.review_months, demand.plan.horizon_months)
+    return tuple(Ranked(_fit(one.option, demand, need, review), one.option.bill(region), one.option,
+                        choice.as_json(one, share))
+                 for one, share in zip(choice.scored, choice.probability_best(), strict=True))
+
+
+def _fit(option: Option, demand: Demand, need: Needs, month: int) -> Fit:
+    return fit_of(option.node, demand, need, month, shards=option.shards, replicas=option.replicas,
+                  engine=option.engine)
+
+
+def _nothing_fits(sold: Sequence[Offer], demand: Demand, need: Needs) -> BadInput:
+    review = min(demand.plan.review_months, demand.plan.horizon_months)
+    most = shard_counts(demand, demand.cluster.replicas)[-1]
+    tried = [_fit(one.option(most, 0, demand.terms[0]), demand, need, review) for one in sold]
     nearest = max(tried, key=lambda fit: (fit.probability, fit.binding.least_left))
-    return BadInput("no node type that may be chosen carries this demand on one shard",
+    where = "one shard" if most == 1 else f"up to {most} shards"
+    more = "" if demand.application.cluster_mode else ", let the application run in cluster mode"
+    return BadInput(f"no node type that may be chosen carries this demand on {where}",
                     got=f"nearest is {nearest.node_type}, which {nearest.reason}",
-                    do="allow more node types, lower reserved_memory_percent or slo.free_memory_percent, "
-                       "or split the users over several clusters")
+                    do="allow more node types, lower reserved_memory_percent or slo.free_memory_percent"
+                       f"{more}, or split the users over several clusters")
 
 
-def _excuses(tried: Sequence[Fit], bills: Sequence[Bill], chosen: Bill) -> list[Excuse]:
+def _excuses(sold: Sequence[Offer], demand: Demand, need: Needs,
+             ranked: Sequence[Ranked]) -> list[Excuse]:
+    """One for each node type and engine but the chosen one's, on as many shards as the chosen one."""
+    chosen, review = ranked[0].option, min(demand.plan.review_months, demand.plan.horizon_months)
+    scores = {one.option.name: one for one in reversed(ranked)}
     excuses = []
-    for fit, bill in zip(tried, bills, strict=True):
-        if bill.node_type == chosen.node_type:
+    for offer in sold:
+        option = offer.option(chosen.shards, chosen.replicas, demand.terms[0])
+        if option.name == chosen.name:
             continue
-        if fit.is_enough:
-            more = bill.usd_per_month - chosen.usd_per_month
-            reason = (f"fits, but costs {more:,.2f} USD a month more" if more > 0.0
-                      else "fits at the same price, with no more memory")
-            excuses.append(Excuse(fit.node_type, "price", reason))
-        else:
-            excuses.append(Excuse(fit.node_type, fit.binding.constraint, fit.reason))
+        fit = _fit(option, demand, need, review)
+        if not fit.is_enough:
+            excuses.append(Excuse(fit.node_type, fit.binding.constraint, fit.reason, offer.engine))
+            continue
+        more = option.usd_per_month - chosen.usd_per_month
+        reason = f"fits, but costs {more:,.2f} USD a month more" if more > 0.0 else (
+            "fits at the same price, with no more memory" if more == 0.0 else
+            f"costs {-more:,.2f} USD a month less")
+        if option.name in scores:
+            score = scores[option.name].score
+            reason += (f"; its regret is {score['regret_usd_per_month']['expected']:,.2f} USD a month, "
+                       f"and it is the best in {100 * score['probability_best']:.1f} % of the worlds")
+        excuses.append(Excuse(fit.node_type, "price", reason, offer.engine))
     return excuses
 
 
 def _alternatives(demand: Demand, chosen: Bill) -> tuple[dict[str, Any], ...]:
-    """The chosen node type in the other engine, where the region sells that."""
+    """The chosen node type in an engine that may not be chosen, where the region sells that."""
     found = []
     for engine in prices.ENGINES:
-        if engine == chosen.engine:
+        if engine in demand.engines:
             continue
         try:
-            usd = bill_for(demand, chosen.node_type, chosen.replicas, engine).usd_per_month
+            usd = nodes_bill(demand.cluster.region, engine, chosen.node_type, chosen.shards, chosen.replicas,
+                             chosen.term).usd_per_month
         except NotOffered:
             continue
         found.append({

@@ -9,9 +9,8 @@ and checks them here, at the edge; what leaves this module are frozen dataclasse
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
@@ -19,6 +18,9 @@ from pydantic import ConfigDict, Field, StrictBool, StrictStr, TypeAdapter, Vali
 
 from amply_capacity.errors import BadDemand
 from amply_capacity.interval import Interval
+from amply_capacity.plan.allowed import Allowed, Application
+from amply_capacity.plan.campaigns import Campaign
+from amply_capacity.plan.contradictions import correlation_faults, session_faults, term_faults
 from amply_capacity.plan.faults import catalog_faults, faults_of
 from amply_capacity.plan.quantity import (
     INTERVAL_KEYS,
@@ -29,10 +31,10 @@ from amply_capacity.plan.quantity import (
     Percent,
     Positive,
 )
+from amply_capacity.plan.worlds import Correlated
 
 __all__ = [
     "Activity",
-    "Allowed",
     "Cluster",
     "Connections",
     "Demand",
@@ -69,17 +71,6 @@ class Cluster:
     replicas: Annotated[int, Field(strict=True, ge=0, le=5)] = 0
     term: StrictStr = "on_demand"
     reserved_memory_percent: Annotated[float, Field(strict=True, ge=0, le=95)] = 25.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """`[allowed]`: constraints that no measurement lifts; `node_types` are globs such as `cache.t4g.*`."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    node_types: list[StrictStr] = field(default_factory=lambda: ["cache.*"])
-
-    def allows(self, node_type: str) -> bool:
-        return any(fnmatchcase(node_type, pattern) for pattern in self.node_types)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +134,10 @@ class ResponseTimes:
     cache: Positive
     celery_results: Positive
 
+    @property
+    def tightest_ms(self) -> float:
+        return min(getattr(self, each.name).mid for each in fields(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
@@ -182,10 +177,13 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizon:
-    """`[plan]`: how far ahead, and in which share of the worlds a node type has to fit."""
+    """`[plan]`: how far ahead, how long until it is made again, how long it takes to change a cluster that
+    has become too small, and in which share of the worlds a node type has to be enough to be said to fit."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    horizon_months: Annotated[int, Field(strict=True, ge=1, le=120)] = 24
+    horizon_months: Annotated[int, Field(strict=True, ge=1, le=120)] = 36
+    review_months: Annotated[int, Field(strict=True, ge=1, le=12)] = 3
+    reaction_days: Annotated[float, Field(strict=True, ge=0, le=365)] = 3.0
     confidence: Annotated[float, Field(strict=True, ge=0.5, lt=1.0)] = 0.9
 
 
@@ -204,18 +202,50 @@ class Demand:
     failures: Failures = Failures()
     plan: Horizon = Horizon()
     allowed: Allowed = field(default_factory=Allowed)
+    application: Application = field(default_factory=Application)
+    campaign: list[Campaign] = field(default_factory=list)
+    correlated: list[Correlated] = field(default_factory=list)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """That may be chosen, today's first."""
+        return _first(self.cluster.engine, self.allowed.engines)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """That may be chosen, today's first."""
+        return _first(self.cluster.term, self.allowed.terms)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Every quantity by its dotted path, e.g. `users.registered`, as the worlds know it."""
+        tables = {table.name: getattr(self, table.name) for table in fields(self)}
+        return tuple(f"{table}.{number.name}" for table, content in tables.items() if is_dataclass(content)
+                     for number in fields(content) if isinstance(getattr(content, number.name), Interval))
 
     def as_json(self) -> dict[str, Any]:
         """The tables as in the file: a known quantity as a number, an uncertain one as its table."""
         return {table: _plain(content) for table, content in asdict(self).items()}
 
 
+def _contradictions(demand: Demand) -> Iterator[str]:
+    yield from session_faults(demand.users.sessions_per_user, demand.activity.logins_per_user_day)
+    yield from term_faults(demand.allowed.terms or (), demand.plan.horizon_months)
+    yield from correlation_faults(demand.correlated, demand.numbers)
+
+
+def _first(today: str, allowed: Sequence[str] | None) -> tuple[str, ...]:
+    return (today,) if allowed is None else tuple(sorted(allowed, key=lambda name: name != today))
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     if not isinstance(value, dict):
         return value
     if value.keys() == set(INTERVAL_KEYS):
         return value["mid"] if value["low"] == value["high"] else value
-    return {key: _plain(content) for key, content in value.items()}
+    return {key: _plain(content) for key, content in value.items() if content is not None}
 
 
 def load_demand(path: Path) -> Demand:
@@ -231,6 +261,8 @@ def load_demand(path: Path) -> Demand:
     except ValidationError as error:
         faults += faults_of(cast(list[Mapping[str, Any]], error.errors()), Demand)
     faults += catalog_faults(tables.get("cluster"))
+    if demand is not None:
+        faults += _contradictions(demand)
     if demand is None or faults:
         raise BadDemand(f"the demand file {path} has {len(faults)} fault{'s' * (len(faults) != 1)}",
                         got="; ".join(faults), do="correct them; data/demand.example.toml shows every key")

@@ -45,7 +45,8 @@ def _fault(error: Mapping[str, Any], location: tuple[str, ...], schema: type) ->
 
 def _keys_at(schema: type, path: tuple[str, ...]) -> tuple[str, ...]:
     for step in path:
-        schema = typing.get_type_hints(schema)[step]
+        # A number is a place in a list of tables.
+        schema = typing.get_args(schema)[0] if step.isdigit() else typing.get_type_hints(schema)[step]
     return tuple(field.name for field in dataclasses.fields(schema))
 
 

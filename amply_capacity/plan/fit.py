@@ -11,6 +11,7 @@ import numpy as np
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.sizing import UNITS, Needs, capacities, fits
+from amply_capacity.plan.worlds import Floats
 
 __all__ = ["Fit", "Headroom", "fit_of", "in_words"]
 
@@ -97,20 +98,31 @@ class Fit:
         return text
 
 
-def fit_of(node: NodeType, demand: Demand, need: Needs, month: int) -> Fit:
-    """The node type against the needs of one month, 0 being today."""
+def fit_of(node: NodeType, demand: Demand, need: Needs, month: int, *, shards: int = 1, replicas: int = 1,
+           engine: str | None = None) -> Fit:
+    """The node type against the needs of one month, 0 being today; of the busiest of several shards."""
     confidence = demand.plan.confidence
     one_month = slice(month, month + 1)
     constraints = []
     for constraint, capacity in capacities(node, demand).items():
-        needed = need.of(node, constraint, one_month)[:, 0]
-        low, mid, high, at_confidence = np.quantile(needed, [0.05, 0.5, 0.95, confidence])
+        needed = need.sorted_of(node, constraint, month, shards=shards, replicas=replicas, engine=engine)
+        low, mid, high, at_confidence = (_quantile(needed, q) for q in (0.05, 0.5, 0.95, confidence))
         available = capacity.available
-        probability = None if available is None else float(np.mean(needed <= available))
-        constraints.append(Headroom(constraint, float(low), float(mid), float(high), float(at_confidence),
-                                    available, capacity.how, probability))
-    share = float(np.mean(fits(node, demand, need, one_month)))
+        probability = None if available is None else float(
+            np.searchsorted(needed, available, side="right") / len(needed))
+        constraints.append(Headroom(constraint, low, mid, high, at_confidence, available, capacity.how,
+                                    probability))
+    share = float(np.mean(fits(node, demand, need, one_month, shards=shards, replicas=replicas,
+                               engine=engine)))
     return Fit(node.name, tuple(constraints), share, confidence)
+
+
+def _quantile(rising: Floats, q: float) -> float:
+    """As numpy's, of values that are sorted already."""
+    place = q * (len(rising) - 1)
+    left = min(int(place), len(rising) - 2) if len(rising) > 1 else 0
+    right = min(left + 1, len(rising) - 1)
+    return float(rising[left] + (place - left) * (rising[right] - rising[left]))
 
 
 def in_words(value: float, unit: str) -> str:
@@ -119,4 +131,4 @@ def in_words(value: float, unit: str) -> str:
         return f"{value / 1e6:,.0f} MB" if value < 1e10 else f"{value / 1e9:,.1f} GB"
     if unit == "bits per second":
         return f"{value / 1e6:,.3g} Mbit/s" if value < 1e9 else f"{value / 1e9:,.3g} Gbit/s"
-    return f"{value:,.3g} {unit}" if unit == "cores" else f"{value:,.0f} {unit}"
+    return f"{value:,.3g} {unit}" if unit in ("cores", "ms") else f"{value:,.0f} {unit}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -64,11 +65,15 @@ class HitRateCurve:
 
 def hit_rate_curve(demand: Demand, shapes: RunShapes, layout: Layout, node_types: Sequence[NodeType], *,
                    month: int = 0, policy: str = "volatile-lru", samples: int = 5,
-                   reserved_memory_percent: float = 25.0, seed: int = 1) -> HitRateCurve:
-    """The curve of that month's peak hour. Raises BadRun where the run's shapes lack a class of keys."""
+                   reserved_memory_percent: float = 25.0, seed: int = 1,
+                   start: date | None = None) -> HitRateCurve:
+    """The curve of that month's peak hour; `start` is month 0, for the demand's campaigns.
+
+    Raises BadRun where the run's shapes lack a class of keys.
+    """
     holder = Holder(layout, Server())
-    median, found = course(demand, shapes, holder, Median()), course(demand, shapes, holder, Worlds(_WORLDS,
-                                                                                                    seed))
+    median, found = (course(demand, shapes, holder, worlds, start)
+                     for worlds in (Median(), Worlds(_WORLDS, seed, demand.correlated)))
     least, most = np.quantile(found.used[:, month], _QUANTILES)
     middle = float(np.clip(median.used[0, month], least, most))
     chosen = [(median, 0), *((found, int(np.argmin(np.abs(found.used[:, month] - one)))) for one in (least,

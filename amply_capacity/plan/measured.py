@@ -37,6 +37,11 @@ class Measured:
     runs: tuple[Evidence, ...]
     """Best first."""
 
+    @property
+    def engine(self) -> str:
+        """Of the best run: `redis` or `valkey`."""
+        return self.runs[0].server.partition(" ")[0]
+
     def require(self, footprint: Sequence[str], operations: Sequence[str]) -> None:
         """Raises BadRun naming every needed figure that no run holds, and the run to make."""
         missing = [f"bytes of a {name.removesuffix('_bytes')}" for name in footprint

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 
@@ -91,9 +92,12 @@ def for_users(demand: Demand, users: int) -> Demand:
                    connections=tables)
 
 
-def course(demand: Demand, shapes: RunShapes, holder: Holder, worlds: Worlds) -> Course:
-    """Raises BadRun where the demand has keys of a class that the run does not show."""
-    load = workload(demand, worlds)
+def course(demand: Demand, shapes: RunShapes, holder: Holder, worlds: Worlds,
+           start: date | None = None) -> Course:
+    """`start` is today, for the demand's campaigns. Raises BadRun where the demand has keys of a
+    class that the run does not show.
+    """
+    load = workload(demand, worlds, start)
     layout = holder.layout
     lines = _Lines()
     stale = _stale(demand, load, holder, worlds)

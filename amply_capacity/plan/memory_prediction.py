@@ -83,12 +83,12 @@ def predict_memory(demand: Demand, shapes: RunShapes, holder: Holder, *, others:
     if policy not in POLICIES:
         raise UnknownName("maxmemory-policy", policy, POLICIES)
     worlds = worlds or Worlds(2_000)
-    median = course(demand, shapes, holder, Median())
+    median = course(demand, shapes, holder, Median(), start)
     # How members are spread over the indexes nobody has said: the bounds hold both forms.
     forms = [replace(one, law=law) for one in (holder, *others) for law in (of_the_population, of_chance)]
-    sampled = [course(demand, shapes, one, worlds) for one in forms]
+    sampled = [course(demand, shapes, one, worlds, start) for one in forms]
     fixed_holder = replace(holder, index_ttl=True)
-    fixed = course(demand, shapes, fixed_holder, worlds)
+    fixed = course(demand, shapes, fixed_holder, worlds, start)
     limit = holder.limit_bytes
     bill = replace(
         _bill(demand, median, sampled, holder), peaks=tuple(peaks(
@@ -97,7 +97,7 @@ def predict_memory(demand: Demand, shapes: RunShapes, holder: Holder, *, others:
     return MemoryPrediction(
         bill=bill,
         months=tuple(_months(start, median, sampled)),
-        leak=_leak(median, sampled, course(demand, shapes, fixed_holder, Median()), fixed),
+        leak=_leak(median, sampled, course(demand, shapes, fixed_holder, Median(), start), fixed),
         outlook=None if limit is None else _outlook(sampled, limit, policy, start),
         fixed_outlook=None if limit is None else _outlook([fixed], limit, policy, start),
     )

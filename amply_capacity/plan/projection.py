@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amply_capacity.plan.options import Option
+
 __all__ = ["Month", "Path", "Upgrade", "month_names", "path", "projection", "upgrades"]
 
 Bools = NDArray[np.bool_]
@@ -37,15 +39,20 @@ class Month:
 
     month: str
     node_type: str
+    shards: int
     usd_low: float | None
     usd_mid: float | None
     usd_high: float | None
+    usd_lower: float | None
+    usd_upper: float | None
+    """Of the 25 % and 75 % worlds: half of them lie between, and 90 % between `usd_low` and `usd_high`."""
     nothing_fits: float
     """Share of the worlds in which no offered type is enough."""
 
     def as_json(self) -> dict[str, Any]:
-        bills = {"usd_low": self.usd_low, "usd_mid": self.usd_mid, "usd_high": self.usd_high}
-        return {"month": self.month, "node_type": self.node_type,
+        bills = {"usd_low": self.usd_low, "usd_mid": self.usd_mid, "usd_high": self.usd_high,
+                 "usd_lower": self.usd_lower, "usd_upper": self.usd_upper}
+        return {"month": self.month, "node_type": self.node_type, "shards": self.shards,
                 **{name: None if usd is None else round(usd, 4) for name, usd in bills.items()},
                 "nothing_fits": round(self.nothing_fits, 4)}
 
@@ -55,8 +62,8 @@ class Upgrade:
     """A month in which the median world changes its type."""
 
     month: str
-    from_type: str
-    to_type: str
+    before: Option
+    after: Option
     constraint: str
     """What the old type has least of by then."""
     act_by: str
@@ -67,8 +74,8 @@ class Upgrade:
     def as_json(self) -> dict[str, Any]:
         return {
             "month": self.month,
-            "from": self.from_type,
-            "to": self.to_type,
+            "from": self.before.name_in(self.after),
+            "to": self.after.name_in(self.before),
             "constraint": self.constraint,
             "act_by": self.act_by,
             "probability_by_month": {month: round(share, 4) for month, share in self.probability_by_month},
@@ -103,35 +110,38 @@ def path(enough: Sequence[Bools], start: int) -> Path:
     return Path(types, unserved)
 
 
-def projection(taken: Path, node_types: Sequence[str], usd_per_month: Sequence[float],
-               months: Sequence[str]) -> tuple[Month, ...]:
-    """What is paid in each month by the 5 %, 50 % and 95 % worlds: each a bill that some world really has.
+def projection(taken: Path, options: Sequence[Option], months: Sequence[str]) -> tuple[Month, ...]:
+    """What is paid in each month by the 5, 25, 50, 75 and 95 % worlds: each a bill that some world has.
 
     The worlds that nothing serves rank above all others.
     """
-    dearest = len(node_types) - 1
-    ranks = np.where(taken.unserved, len(node_types), taken.types)
-    low, mid, high = np.quantile(ranks, [0.05, 0.5, 0.95], axis=0, method="inverted_cdf").astype(int)
-    bills: list[float | None] = [*usd_per_month, None]
+    dearest = len(options) - 1
+    ranks = np.where(taken.unserved, len(options), taken.types)
+    rows = np.quantile(ranks, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0, method="inverted_cdf").astype(int)
+    bills: list[float | None] = [*(round(one.usd_per_month, 4) for one in options), None]
     nothing = taken.unserved.mean(axis=0)
-    return tuple(
-        Month(name, node_types[min(mid[m], dearest)], bills[low[m]], bills[mid[m]], bills[high[m]],
-              float(nothing[m]))
-        for m, name in enumerate(months)
-    )
+    found = []
+    for m, name in enumerate(months):
+        low, lower, mid, upper, high = (bills[row[m]] for row in rows)
+        held = options[min(int(rows[2, m]), dearest)]
+        found.append(Month(name, held.node.name, held.shards, low, mid, high, lower, upper,
+                           float(nothing[m])))
+    return tuple(found)
 
 
-def upgrades(taken: Path, rows: Sequence[Month], node_types: Sequence[str], first: str,
-             confidence: float, short_of: Callable[[str, int], str]) -> tuple[Upgrade, ...]:
-    """The median world's changes of type from `first` on; `short_of(type, row)` names the constraint."""
+def upgrades(taken: Path, options: Sequence[Option], months: Sequence[str], first: int, confidence: float,
+             short_of: Callable[[Option, int], str]) -> tuple[Upgrade, ...]:
+    """The median world's changes from option `first` on; `short_of(option, row)` names the constraint."""
+    median = np.minimum(np.quantile(np.where(taken.unserved, len(options), taken.types), 0.5, axis=0,
+                                    method="inverted_cdf").astype(int), len(options) - 1)
     found = []
     present = first
-    for number, row in enumerate(rows):
-        if row.node_type != present:
-            left = (taken.types > node_types.index(present)).mean(axis=0)
-            by_month = tuple((each.month, float(share)) for each, share in zip(rows, left, strict=True))
-            act_by = next((month for month, share in by_month if share > 1.0 - confidence), row.month)
-            short = short_of(present, number)
-            found.append(Upgrade(row.month, present, row.node_type, short, act_by, by_month))
-            present = row.node_type
+    for row, now in enumerate(median):
+        if now != present:
+            left = (taken.types > present).mean(axis=0)
+            by_month = tuple(zip(months, map(float, left), strict=True))
+            act_by = next((month for month, share in by_month if share > 1.0 - confidence), months[row])
+            found.append(Upgrade(months[row], options[present], options[now], short_of(options[present], row),
+                                 act_by, by_month))
+            present = int(now)
     return tuple(found)

@@ -1,8 +1,7 @@
 """Does a replica pay? Its price against the expected cost of the outages and lost sessions that it avoids.
 
-Expected, not simulated: in each world the failure rate times what one failure costs more without the replica.
-The uncertainty is in what nobody knows (failure rate, recovery, costs), so the verdict comes with the
-break-even of each.
+What an outage costs is in `outages`. The uncertainty is in what nobody knows (failure rate, recovery, costs),
+so the verdict comes with the break-even of each.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.workload import Workload
-from amply_capacity.plan.worlds import Floats, Worlds
+from amply_capacity.plan.worlds import Floats
 
-__all__ = ["ReplicaDecision", "avoided_usd_per_month", "break_even", "decide", "verdict_of"]
+__all__ = ["ReplicaDecision", "break_even", "decide", "verdict_of"]
 
 ADD_FROM = 0.8
 LEAVE_UP_TO = 0.2
@@ -68,28 +66,11 @@ def verdict_of(probability: float) -> str:
     return "do not add" if probability <= LEAVE_UP_TO else "undecided"
 
 
-def avoided_usd_per_month(demand: Demand, load: Workload, worlds: Worlds) -> Floats:
-    """Expected cost of failures that one replica avoids, shape (worlds, months).
-
-    Failures a month x (minutes saved x the cost of a minute + sessions saved x the cost of a lost session).
-    Without a replica every live session is lost; with one, the log-ins within the replication lag.
-    """
-    failures, money = demand.failures, demand.money
-    per_month = worlds.draw("failures.per_node_year", failures.per_node_year)[:, None] / 12.0
-    minutes = (worlds.draw("failures.minutes_single", failures.minutes_single)
-               - worlds.draw("failures.minutes_replica", failures.minutes_replica))[:, None]
-    lag_s = worlds.draw("failures.replication_lag_seconds", failures.replication_lag_seconds)[:, None]
-    lost_with_replica = np.minimum(load.operations_per_second("create", peak=False) * lag_s, load.sessions)
-    minute_usd = worlds.draw("money.usd_per_downtime_minute", money.usd_per_downtime_minute)[:, None]
-    session_usd = worlds.draw("money.usd_per_lost_session", money.usd_per_lost_session)[:, None]
-    return per_month * (minutes * minute_usd + (load.sessions - lost_with_replica) * session_usd)
-
-
 def break_even(demand: Demand, usd_per_month: float) -> tuple[dict[str, float | None], dict[str, str]]:
     """From which failure rate, cost of a minute and number of users a replica pays, all else at its median.
 
-    Closed forms of `avoided_usd_per_month` = price. None, with the reason in the second mapping, where it
-    never does.
+    Closed forms of what the first replica avoids (`outages`) = price. None, with the reason in the second
+    mapping, where it never does.
     """
     failures, money, users = demand.failures, demand.money, demand.users
     per_month = failures.per_node_year.mid / 12.0

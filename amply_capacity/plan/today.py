@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.catalog import nodes
-from amply_capacity.plan.candidates import bill_for
-from amply_capacity.plan.cost import Bill
+from amply_capacity.plan.cost import Bill, nodes_bill
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import Fit, fit_of
 from amply_capacity.plan.sizing import Needs, fits
@@ -60,7 +59,7 @@ def today(demand: Demand, need: Needs, months: Sequence[str]) -> Today:
     node = nodes.node_type(cluster.node_type)
     by_month = fits(node, demand, need)[:, 1:].mean(axis=0)
     return Today(
-        bill=bill_for(demand, cluster.node_type, cluster.replicas),
+        bill=nodes_bill(cluster.region, cluster.engine, cluster.node_type, 1, cluster.replicas, cluster.term),
         fit=fit_of(node, demand, need, 0),
         months=tuple(zip(months, map(float, by_month), strict=True)),
     )

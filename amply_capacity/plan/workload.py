@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 
 import numpy as np
 
 from amply_capacity.model.day import day_means
+from amply_capacity.plan.campaigns import load_factor
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.worlds import Floats, Worlds
 
@@ -30,6 +32,9 @@ class Workload:
     """Counts of keys at the peak hour, which memory has to hold, and rates per user."""
 
     users: Floats
+    """Registered ones, each of whom has an index."""
+    active_users: Floats
+    """As many usual ones as would do what they do: more than `users` during a campaign."""
     sessions: Floats
     index_members_per_user: Floats
     """Session ids in one user's index, those of expired sessions included; shape (worlds,)."""
@@ -58,19 +63,23 @@ class Workload:
     def operations_per_second(self, operation: str, *, peak: bool) -> Floats:
         """Rate of one operation (not of commands), shape (worlds, months)."""
         rate = self.per_user_per_second[operation]
-        return self.users * (rate * self.peak_to_mean if peak else rate)[:, None]
+        return self.active_users * (rate * self.peak_to_mean if peak else rate)[:, None]
 
 
-def workload(demand: Demand, worlds: Worlds) -> Workload:
-    """The demand in each of the worlds."""
+def workload(demand: Demand, worlds: Worlds, start: date | None = None) -> Workload:
+    """The demand in each of the worlds; `start` is today, which campaigns are dated by.
+
+    Raises ValueError for campaigns without it.
+    """
     growth = _growth(demand, worlds)
     today = worlds.draw("users.registered", demand.users.registered)[:, None]
     users = np.minimum(today * growth, _MOST_USERS)
+    active = users * _campaigns(demand, worlds, start)
     rates = _per_user_per_second(demand, worlds)
     peak_to_mean = worlds.draw("activity.peak_to_mean", demand.activity.peak_to_mean, at_least=1.0)
 
     def at_peak(operation: str, seconds: float) -> Floats:
-        return users * (rates[operation] * peak_to_mean * seconds)[:, None]
+        return active * (rates[operation] * peak_to_mean * seconds)[:, None]
 
     live = worlds.draw("users.sessions_per_user", demand.users.sessions_per_user)
     stale = worlds.draw("users.stale_index_members_per_user", demand.users.stale_index_members_per_user)
@@ -80,7 +89,8 @@ def workload(demand: Demand, worlds: Worlds) -> Workload:
     organisations = users / users_each[:, None]
     return Workload(
         users=users,
-        sessions=users * live[:, None],
+        active_users=active,
+        sessions=active * live[:, None],
         index_members_per_user=live + stale,
         organisations=organisations,
         api_keys=organisations * keys_each[:, None],
@@ -92,6 +102,14 @@ def workload(demand: Demand, worlds: Worlds) -> Workload:
         peak_to_mean=peak_to_mean,
         weekend_to_weekday=worlds.draw("activity.weekend_to_weekday", demand.activity.weekend_to_weekday),
     )
+
+
+def _campaigns(demand: Demand, worlds: Worlds, start: date | None) -> Floats:
+    if not demand.campaign:
+        return np.ones((1, 1))
+    if start is None:
+        raise ValueError("campaigns are dated, so a workload with some needs a date to start at")
+    return load_factor(demand.campaign, start, demand.plan.horizon_months, worlds)
 
 
 def _growth(demand: Demand, worlds: Worlds) -> Floats:

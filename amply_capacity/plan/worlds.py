@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, StrictStr
 
 from amply_capacity.errors import BadInput
 from amply_capacity.interval import Interval
 
-__all__ = ["Floats", "Worlds"]
+__all__ = ["Correlated", "Floats", "Worlds"]
 
 Floats = NDArray[np.float64]
 
-# So many worlds of 25 months are 20 MB for each quantity; quantiles are steady long before.
+# So many worlds of 37 months are 30 MB for each quantity; quantiles are steady long before.
 _MOST_WORLDS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlated:
+    """`[[correlated]]`: numbers that are high together; one with a minus before it is low then.
+
+    Every two of them have that correlation of their normal scores (a Gaussian copula with one common factor),
+    so that each keeps its own stated quantiles.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
+    inputs: list[StrictStr]
+    correlation: Annotated[float, Field(strict=True, ge=0.0, lt=1.0)]
+
+    def sign(self, name: str) -> float | None:
+        """1 or -1 for one of them, None for another number."""
+        return 1.0 if name in self.inputs else -1.0 if f"-{name}" in self.inputs else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,7 @@ class Worlds:
 
     count: int = 10_000
     seed: int = 1
+    correlated: Sequence[Correlated] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= _MOST_WORLDS or self.seed < 0:
@@ -37,10 +59,22 @@ class Worlds:
 
     def draw(self, name: str, interval: Interval, at_least: float = 0.0) -> Floats:
         """The values of the number called `name`, shape (count,); tails beyond `at_least` are cut there."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
-        return np.maximum(interval.sample(rng, self.count), at_least)
+        return np.maximum(interval.at(self.scores(name)), at_least)
+
+    def scores(self, name: str) -> Floats:
+        """The standard-normal scores of the number called `name`, shape (count,)."""
+        own = self._stream(name).standard_normal(self.count)
+        for number, group in enumerate(self.correlated):
+            sign = group.sign(name)
+            if sign is not None:
+                common = self._stream(f"correlated.{number}").standard_normal(self.count)
+                return np.asarray(sign * math.sqrt(group.correlation) * common
+                                  + math.sqrt(1.0 - group.correlation) * own)
+        return own
 
     def pick(self, name: str, of: int) -> NDArray[np.int64]:
         """One of so many equally likely things in each world, by number, shape (count,)."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
-        return rng.integers(of, size=self.count)
+        return self._stream(name).integers(of, size=self.count)
+
+    def _stream(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pandas as pd
 from amply_capacity import __version__
 from amply_capacity.model.digest import digest
 from amply_capacity.model.latency import operation_table
-from amply_capacity.plan.calibrations import read_calibrations
-from amply_capacity.plan.decision import Plan, make_plan
-from amply_capacity.plan.demand import load_demand
+from amply_capacity.plan.decision import Plan
+from amply_capacity.plan.recorded import plan_of_runs
 from amply_capacity.report.money import usd
 from amply_capacity.run.reader import Run, read_run
 
@@ -41,13 +39,13 @@ def plan_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, s
 
     Raises BadRun and BadDemand, and what `make_plan` raises.
     """
-    return _plan([read_run(run) for run in runs], demand, worlds, seed)
+    return plan_of_runs([read_run(run) for run in runs], demand, worlds=worlds, seed=seed)
 
 
 def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Document:
     """The report document; the same runs, demand and seed give the same one. Raises as `plan_of` does."""
     recorded = tuple(read_run(run) for run in runs)
-    made = _plan(recorded, demand, worlds, seed).as_json()
+    made = plan_of_runs(recorded, demand, worlds=worlds, seed=seed).as_json()
     content = {
         "schema": SCHEMA,
         "title": "Sizing report",
@@ -88,13 +86,6 @@ def month_text(month: str) -> str:
     """`2027-09` as `September 2027`."""
     year, number = month.split("-")
     return f"{_MONTHS[int(number) - 1]} {year}"
-
-
-def _plan(runs: Sequence[Run], demand: Path, worlds: int, seed: int) -> Plan:
-    evidences = [digest(run) for run in runs]
-    newest = max(datetime.fromisoformat(evidence.recorded_at) for evidence in evidences)
-    return make_plan(evidences, load_demand(demand), start=newest.date(), worlds=worlds, seed=seed,
-                     calibrations=read_calibrations())
 
 
 def _run_facts(run: Run) -> dict[str, Any]:

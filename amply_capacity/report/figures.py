@@ -13,6 +13,7 @@ from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
 from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.report.money import usd
 from amply_capacity.report.run_figures import latency, server_cpu, throughput
+from amply_capacity.report.strategy_figure import strategies
 
 __all__ = [
     "cost_by_month",
@@ -25,12 +26,14 @@ __all__ = [
     "replica_balance",
     "replica_by_month",
     "server_cpu",
+    "strategies",
     "throughput",
 ]
 
 CONSTRAINTS = {
     "memory": "Memory", "cpu": "Engine CPU at the peak", "cpu_credits": "CPU credits, daily mean",
-    "network": "Network, mean", "network_burst": "Network, peak", "connections": "Connections",
+    "latency": "p99 at the peak", "network": "Network, mean", "network_burst": "Network, peak",
+    "connections": "Connections",
 }
 ITEMS = {
     "session": "sessions", "index": "user_sessions index", "result": "Celery results",
@@ -43,7 +46,7 @@ Plan = Mapping[str, Any]
 
 
 def headroom(plan: Plan) -> Picture:
-    """How much of each limit of the chosen node type the first month needs: median, 5–95 % of worlds."""
+    """How much of each limit of the chosen node type is needed until the review: median, 5–95 % of worlds."""
     rows = sorted((row for row in plan["headroom"] if row["available"]), key=_share)
     names = [CONSTRAINTS.get(row["constraint"], row["constraint"]) for row in rows]
     mid = np.array([100.0 * row["needed_mid"] / row["available"] for row in rows])
@@ -66,12 +69,12 @@ def headroom(plan: Plan) -> Picture:
         axes.set_xlim(0, max(115.0, high.max() * 1.12))
         axes.set_xlabel("percent of what the node type gives")
         axes.grid(axis="y", visible=False)
-        month = plan["months"][0]["month"]
+        month = plan["fits_in_month"]
         return picture(figure, claim, f"{month}, bar: median world, whisker: 5–95 % of worlds")
 
 
 def memory_bill(plan: Plan) -> Picture:
-    """What fills the memory in the first month, item by item, largest first."""
+    """What fills the memory in the last month before the review, item by item, largest first."""
     items = [item for item in plan["memory_items"] if item["bytes"] > 0]
     total = sum(item["bytes"] for item in items)
     names = [ITEMS.get(item["what"], item["what"]) for item in items]
@@ -88,7 +91,7 @@ def memory_bill(plan: Plan) -> Picture:
         axes.set_xlim(0, 1.1 * total / 1e6)
         axes.set_xlabel("MB")
         axes.grid(axis="y", visible=False)
-        return picture(figure, claim, f"{plan['months'][0]['month']}, MB, each item's median over the worlds")
+        return picture(figure, claim, f"{plan['fits_in_month']}, MB, each item's median over the worlds")
 
 
 def memory_by_month(plan: Plan) -> Picture:
@@ -130,16 +133,19 @@ def cost_by_month(plan: Plan) -> Picture:
     """
     rows = plan["months"]
     months = [row["month"] for row in rows]
-    low, mid, high = (np.array([np.nan if row[key] is None else row[key] for row in rows])
-                      for key in ("usd_low", "usd_mid", "usd_high"))
+    low, lower, mid, upper, high = (
+        np.array([np.nan if row[key] is None else row[key] for row in rows])
+        for key in ("usd_low", "usd_lower", "usd_mid", "usd_upper", "usd_high"))
     known = mid[~np.isnan(mid)]
     claim = f"{known.size} months cost {usd(float(known.sum()))} in the median world"
     if known.size < len(rows):
         claim += f"; what the other {len(rows) - known.size} cost is unknown"
     with canvas(height=3.6) as (figure, axes):
         x = np.arange(len(months) + 1)
-        axes.fill_between(x, np.append(low, low[-1]), np.append(high, high[-1]), step="post", color=CALM,
-                          alpha=0.55, linewidth=0, label="5–95 % of worlds")
+        for bottom, top, alpha, label in ((low, high, 0.4, "5–95 % of worlds"),
+                                          (lower, upper, 0.75, "25–75 %")):
+            axes.fill_between(x, np.append(bottom, bottom[-1]), np.append(top, top[-1]), step="post",
+                              color=CALM, alpha=alpha, linewidth=0, label=label)
         axes.step(x, np.append(mid, mid[-1]), where="post", color=ACCENT, linewidth=2.4,
                   label="median world")
         previous = None

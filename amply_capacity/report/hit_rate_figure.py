@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,8 @@ def hit_rate_of(run: Run, demand: Path, month: int = 0) -> Picture:
     offered = [node_type(one.node_type) for one in prices.offered(cluster.region, cluster.engine)
                if wanted.allowed.allows(one.node_type)]
     curve = hit_rate_curve(wanted, shapes_of(run), Layout(), offered, month=month,
-                           reserved_memory_percent=cluster.reserved_memory_percent)
+                           reserved_memory_percent=cluster.reserved_memory_percent,
+                           start=datetime.fromisoformat(run.manifest["started_at"]).date())
     return hit_rate_against_memory(curve, wanted, month, run.name)
 
 

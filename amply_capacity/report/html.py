@@ -30,7 +30,7 @@ def render_html(document: Document) -> str:
     drawn = {
         "headroom": figures.headroom(plan), "memory_bill": figures.memory_bill(plan),
         "memory_by_month": figures.memory_by_month(plan), "cost_by_month": figures.cost_by_month(plan),
-        "replica_balance": figures.replica_balance(plan),
+        "replica_balance": figures.replica_balance(plan), "strategies": figures.strategies(plan),
     }
     of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run),
                           "knee": figures.knee_of_run(run)}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ from amply_capacity.report.document import conclusion, plan_of
 from amply_capacity.report.hit_rate_figure import hit_rate_of
 from amply_capacity.report.ledger_figure import track_record_text
 from amply_capacity.report.look import Picture
+from amply_capacity.report.production_tables import NoPlan, summary_markdown
 from amply_capacity.report.throughput import ThroughputQuestion, throughput_of
+from amply_capacity.report.what_if import STATIC_VARIABLE, WhatIf
 from amply_capacity.run.reader import Run, newest_or_example, read_run
 
 __all__ = ["RUN_VARIABLE", "Session", "Text", "TrackRecord", "execute", "notebooks", "open_lab",
@@ -63,12 +66,16 @@ class Session:
     plan: dict[str, Any]
 
     def _repr_markdown_(self) -> str:
+        if self.run.is_production:
+            return summary_markdown(self.run)
         return (f"**{conclusion(self.plan)}**\n\nRun `{self.run.name}`, demand `{self.demand.name}`."
                 f"{self._banner()}")
 
     @property
     def run_summary(self) -> Text:
         """What the run was, in a sentence."""
+        if self.run.is_production:
+            return Text(summary_markdown(self.run))
         manifest, evidence = self.run.manifest, digest(self.run)
         done = sum(latency.operations for latency in evidence.latency.values())
         hit = "" if evidence.hit_rate is None else (
@@ -116,6 +123,11 @@ class Session:
         """Which limit binds which node type, month by month."""
         return self._of_throughput(lambda answer: throughput_figure.binding(answer, self._today))
 
+    def what_if(self) -> WhatIf:
+        """Sliders over the demand, and the decision that follows."""
+        return WhatIf([digest(self.run)], load_demand(self.demand), date.fromisoformat(self.plan["start"]),
+                      read_calibrations())
+
     def silent_throttling(self) -> Picture | Text:
         """From which load on today's node type is throttled though no alarm fires."""
         return self._of_throughput(
@@ -126,14 +138,15 @@ class Session:
 
         In the world of which 5 % have more load; on the slower of T3 and T4g.
         """
-        demand, worlds = load_demand(self.demand), Worlds(_WORLDS)
+        demand = load_demand(self.demand)
+        worlds, start = Worlds(_WORLDS, correlated=demand.correlated), date.fromisoformat(self.plan["start"])
         try:
-            need = needs(demand, measured([digest(self.run)]), workload(demand, worlds), worlds,
+            need = needs(demand, measured([digest(self.run)]), workload(demand, worlds, start), worlds,
                          read_calibrations())
         except BadRun as error:
             return _not_drawn(error)
         nodes = [node_type(name) for name in _BURSTABLE]
-        host = need.host_cores["cpu_credits"][:, -1 if month is None else month]
+        host = need.host_cores("cpu_credits")[:, -1 if month is None else month]
         cores = max(float(np.quantile(host * need.cpu_factor[node.family], 0.95)) for node in nodes)
         return credit_week(nodes, cores, float(np.median(need.day_peak_to_mean)),
                            float(np.median(need.weekend_to_weekday)))
@@ -187,6 +200,8 @@ def open_session(run: str | Path | None = None, demand: str | Path | None = None
     chosen = run or os.environ.get(RUN_VARIABLE)
     recorded = read_run(chosen) if chosen else newest_or_example()
     path = Path(demand or os.environ.get(DEMAND_VARIABLE) or DATA_DIR / "demand.example.toml")
+    if recorded.is_production:
+        return Session(recorded, path, NoPlan(recorded))
     return Session(recorded, path, plan_of([recorded.directory], path).as_json())
 
 
@@ -222,7 +237,8 @@ def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[P
 
     with on_disk(out):
         out.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve())}
+    environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve()),
+                                STATIC_VARIABLE: "1"}
 
     async def execute_all() -> list[Path]:
         at_once = asyncio.Semaphore(_AT_ONCE)

@@ -15,6 +15,7 @@ from amply_capacity.model.latency import operation_table
 from amply_capacity.model.ledger import Entry
 from amply_capacity.model.ledger import scores as scores_of
 from amply_capacity.plan.cost import spec_table
+from amply_capacity.report import production_tables
 from amply_capacity.report.figures import CONSTRAINTS
 from amply_capacity.report.numbers import assumed, plain
 from amply_capacity.run.reader import Run
@@ -29,6 +30,7 @@ __all__ = [
     "excuses",
     "footprint",
     "headroom",
+    "influences",
     "months",
     "open_predictions",
     "operations",
@@ -36,6 +38,7 @@ __all__ = [
     "scores",
     "server",
     "specification_costs",
+    "strategies",
     "upgrades",
 ]
 
@@ -43,7 +46,10 @@ Plan = Mapping[str, Any]
 
 
 def operations(run: Run) -> Styler:
-    """Operations of the measured phase with counts, rates and service times."""
+    """Operations of the measured phase with counts, rates and service times; of production its commands."""
+    if run.is_production:
+        return _shown(production_tables.command_frame(run),
+                      dict.fromkeys(("5 %", "median", "95 %"), "{:,.1f}"))
     return _shown(operation_table(run), {
         "operations": "{:,}", "per second": "{:,.1f}",
         "p50 ms": "{:.3g}", "p99 ms": "{:.3g}", "p99.9 ms": "{:.3g}",
@@ -52,6 +58,8 @@ def operations(run: Run) -> Styler:
 
 def server(run: Run) -> Styler:
     """CloudWatch's metrics in the measured phase: least, median and most; absent ones are left out."""
+    if run.is_production:
+        return _shown(production_tables.metric_frame(run), {"missing": "{:,}"})
     first, last = run.measured_seconds
     rows = run.server[run.server["second"].between(first, last)]
     metrics = [name for name in rows.columns if name[0].isupper() and rows[name].notna().any()]
@@ -63,6 +71,8 @@ def server(run: Run) -> Styler:
 
 def footprint(run: Run) -> Styler:
     """Bytes per key class and per connection, with the interval of the reading."""
+    if run.is_production:
+        return _shown(production_tables.key_frame(run), dict.fromkeys(("low", "bytes", "high"), "{:,.0f}"))
     measured = footprint_of(run)
     values = [(field.name, getattr(measured, field.name)) for field in fields(measured)]
     rows = [{"one": name.removesuffix("_bytes"), "low": value.low, "bytes": value.mid, "high": value.high}
@@ -83,10 +93,37 @@ def headroom(plan: Plan) -> Styler:
 
 
 def ranked(plan: Plan) -> Styler:
-    """The node types that fit, cheapest first."""
-    columns = ["node_type", "usd_per_month", "probability", "binding", "headroom_percent"]
-    return _shown(pd.DataFrame(plan["ranked"])[columns].head(12), {
-        "usd_per_month": "${:,.2f}", "probability": "{:.1%}", "headroom_percent": "{:.0f} %"})
+    """The options that fit, least expected regret first."""
+    rows = [{
+        "nodes": f"{one['shards'] * (1 + one['replicas'])} × {one['node_type']}", "engine": one["engine"],
+        "term": one["term"].replace("_", " "), "now": one["usd_per_month"],
+        "expected": one["expected_usd_per_month"], "regret": one["regret_usd_per_month"]["expected"],
+        "best in": one["probability_best"], "fits in": one["probability"], "tightest": one["binding"],
+    } for one in plan["ranked"][:12]]
+    money = dict.fromkeys(("now", "expected", "regret"), "${:,.2f}")
+    return _shown(pd.DataFrame(rows), {**money, "best in": "{:.1%}", "fits in": "{:.1%}"})
+
+
+def strategies(plan: Plan) -> Styler:
+    """Ways through the horizon, the expected cheapest first; those that could not be priced last."""
+    unknown = float("inf")
+    rows = [{
+        "way": one["name"], "first month": one["usd_first_month"], "expected total": one["usd_total_expected"],
+        "against the plan": one["difference_expected"], "cheaper in": one["probability_cheaper"],
+        "ahead from": one["break_even_month"] or "", "what has to change": one["changes"],
+        "note": one["note"],
+    } for one in sorted(plan["strategies"], key=lambda one: unknown if one["usd_total_expected"] is None
+                        else one["usd_total_expected"])]
+    numbers = ("first month", "expected total", "against the plan", "cheaper in")
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+    return _shown(frame, {"first month": "${:,.2f}", "expected total": "${:,.0f}",
+                          "against the plan": "{:+,.0f}", "cheaper in": "{:.0%}"})
+
+
+def influences(plan: Plan) -> Styler:
+    """What is worth knowing better before deciding."""
+    frame = pd.DataFrame(plan["influences"], columns=["number", "worth_usd_per_month", "how"])
+    return _shown(frame.rename(columns={"worth_usd_per_month": "worth a month"}), {"worth a month": "${:,.2f}"})
 
 
 def excuses(plan: Plan) -> Styler:
@@ -111,9 +148,11 @@ def upgrades(plan: Plan) -> Styler:
 
 
 def months(plan: Plan) -> Styler:
-    """The bill of each month: 5 %, median and 95 % world."""
-    frame = pd.DataFrame(plan["months"])
-    money = dict.fromkeys(("usd_low", "usd_mid", "usd_high"), "${:,.2f}")
+    """The bill of each month: the 5, 25, 50, 75 and 95 % worlds."""
+    columns = ["month", "node_type", "shards", "usd_low", "usd_lower", "usd_mid", "usd_upper", "usd_high",
+               "nothing_fits"]
+    frame = pd.DataFrame(plan["months"])[columns].astype({name: "float64" for name in columns if "usd" in name})
+    money = {name: "${:,.2f}" for name in columns if "usd" in name}
     return _shown(frame, {**money, "nothing_fits": "{:.1%}"})
 
 

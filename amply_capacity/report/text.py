@@ -18,7 +18,8 @@ __all__ = ["evidence_text", "plan_text"]
 
 def plan_text(plan: Mapping[str, Any]) -> str:
     """The decision first, then the limits, the replica, the months, and why other types were not chosen."""
-    lines = [conclusion(plan), "", "Limits of the chosen type in the first month"]
+    lines = [conclusion(plan), "",
+             f"Limits of the chosen type in {plan['fits_in_month']}, before the next review"]
     for row in plan["headroom"]:
         percent = row["headroom_percent"]
         left = "unknown" if percent is None else f"{percent:.0f} % left"
@@ -32,11 +33,34 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     lines += ["", "Month     node type             low       mid      high"]
     lines += [f"{row['month']}   {row['node_type']:<18} {usd(row['usd_low']):>8}  {usd(row['usd_mid']):>8}  "
               f"{usd(row['usd_high']):>8}" for row in plan["months"]]
-    lines += ["", "Not chosen"]
+    lines += ["", *_ways(plan), "", "Not chosen"]
     lines += [f"  {excuse['node_type']:<20} {excuse['constraint']:<12} {excuse['reason']}"
               for excuse in plan["excuses"][:12]]
     more = len(plan["excuses"]) - 12
     return "\n".join([*lines, f"  … and {more} more (--json lists all)"] if more > 0 else lines)
+
+
+def _ways(plan: Mapping[str, Any]) -> list[str]:
+    """What other ways come to, and what decides."""
+    months = len(plan["months"])
+    lines = [f"Other ways                      {months} months   against the plan"]
+    for one in plan["strategies"]:
+        if one["usd_total_expected"] is None:
+            lines.append(f"  {one['name']:<28} not priced: {one['note']}")
+        else:
+            difference = "" if one["name"] == "plan" else f"{one['difference_expected']:+,.0f}"
+            lines.append(f"  {one['name']:<26} {usd(one['usd_total_expected']):>12} {difference:>10}  "
+                         f"{one['changes']}")
+    second = plan["runner_up"]
+    if second is not None:
+        wins = second["would_win_if"]
+        lines += ["", f"Runner-up: {second['node_type']}, {second['engine']}; it would win if its price fell "
+                      f"by {wins['price_fall_percent']:.0f} %"
+                      + (f", or with {wins['number']} {wins['wins']} {wins['threshold']:,.4g}"
+                         if wins["number"] else "")]
+    lines += [f"Worth knowing: {one['number']} ({usd(one['worth_usd_per_month'])} a month): {one['how']}"
+              for one in plan["influences"][:3]]
+    return lines
 
 
 def evidence_text(evidence: Evidence, operations: pd.DataFrame) -> str:

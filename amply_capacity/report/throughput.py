@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +90,16 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
 
 def _peak_commands(demand: Demand, figures: Measured, seed: int) -> Interval:
     """Commands a second of the whole application at today's peak."""
-    load = workload(demand, Worlds(_WORLDS, seed))
+    load = workload(demand, Worlds(_WORLDS, seed, demand.correlated), _start(figures))
     total = sum(load.operations_per_second(name, peak=True)[:, 0] * figures.trips[name].commands
                 for name, rate in load.per_user_per_second.items() if rate.any())
     low, mid, high = np.quantile(total, [0.05, 0.5, 0.95])
     return Interval(float(low), float(mid), float(high))
+
+
+def _start(figures: Measured) -> date:
+    """As the plan's."""
+    return max(datetime.fromisoformat(run.recorded_at) for run in figures.runs).date()
 
 
 def _engine(run: Run) -> str:
@@ -118,9 +123,9 @@ def _mix_bytes(found: Throughput, figures: Measured) -> MixBytes | None:
 def _months(chosen: Sequence[NodeType], demand: Demand, figures: Measured,
             calibrations: Sequence[Calibration], seed: int) -> list[dict[str, Any]]:
     """Headroom of each node type in each month: 1 less what is needed over what there is; today first."""
-    worlds = Worlds(_WORLDS, seed)
-    need = needs(demand, figures, workload(demand, worlds), worlds, calibrations)
-    start = max(datetime.fromisoformat(run.recorded_at) for run in figures.runs).date()  # as the plan's
+    worlds = Worlds(_WORLDS, seed, demand.correlated)
+    start = _start(figures)
+    need = needs(demand, figures, workload(demand, worlds, start), worlds, calibrations)
     names = [f"{start:%Y-%m}", *month_names(start, demand.plan.horizon_months)]
     rows = []
     for node in chosen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,17 @@ def demand(tmp_path: Path) -> Callable[..., Demand]:
 
 @pytest.fixture
 def plan(evidence: Callable[..., Evidence], demand: Callable[..., Demand]) -> Callable[..., Plan]:
-    """Makes a plan for the example demand with changes; fewer worlds than usual keep the tests quick."""
+    """Makes a draft for the example demand with changes; fewer worlds than usual keep the tests quick."""
 
-    def make(changes: dict[str, object] | None = None, *, worlds: int = 2_000, seed: int = 1) -> Plan:
-        return make_plan([evidence()], demand(changes), start=date(2026, 11, 23), worlds=worlds, seed=seed)
+    def make(changes: dict[str, object] | None = None, *, worlds: int = 500, seed: int = 1,
+             is_draft: bool = True) -> Plan:
+        return make_plan([evidence()], demand(changes), start=date(2026, 11, 23), worlds=worlds, seed=seed,
+                         is_draft=is_draft)
 
     return make
+
+
+@pytest.fixture
+def whole_plan(plan: Callable[..., Plan]) -> Callable[..., Plan]:
+    """Makes one with its strategies and what decides it."""
+    return partial(plan, is_draft=False)

@@ -63,10 +63,12 @@ def changed(changes: dict[str, object]) -> dict[str, Any]:
 
 
 def as_toml(tables: dict[str, Any], prefix: str = "") -> str:
-    """Enough TOML for demand files: tables of numbers, texts, lists of texts, and intervals inline."""
+    """Enough TOML for demand files: tables, lists of tables, numbers, texts, and intervals inline."""
     lines, below = [], []
     for key, value in tables.items():
-        if isinstance(value, dict) and "mid" not in value and "low" not in value:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            below += [f"[[{prefix}{key}]]\n" + as_toml(each, f"{prefix}{key}.") for each in value]
+        elif isinstance(value, dict) and "mid" not in value and "low" not in value:
             below.append(f"[{prefix}{key}]\n" + as_toml(value, f"{prefix}{key}."))
         else:
             lines.append(f"{key} = {_toml_value(value)}")

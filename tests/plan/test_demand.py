@@ -31,7 +31,7 @@ def test_the_example_is_todays_cluster_of_the_specification() -> None:
     demand = load_demand(EXAMPLE)
     cluster = demand.cluster
     assert (cluster.engine, cluster.node_type, cluster.replicas) == ("redis", "cache.t3.micro", 0)
-    assert demand.plan.horizon_months == 24
+    assert demand.plan.horizon_months == 36
     assert demand.connections.pool_size == Interval.exact(20)
 
 

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from amply_capacity.catalog.nodes import node_type
+from amply_capacity.plan.options import Option
 from amply_capacity.plan.projection import month_names, path, projection, upgrades
+
+SMALL, BIG = OPTIONS = [Option("redis", node_type(f"cache.t4g.{size}"), 1, 0, "on_demand", usd)
+                        for size, usd in (("micro", 10.0), ("small", 20.0))]
 
 
 def test_the_first_month_is_the_one_after_the_start_and_years_turn() -> None:
@@ -39,19 +44,21 @@ def test_the_bands_are_bills_that_worlds_really_have() -> None:
     enough[0, :, 0] = True
     enough[0, :40, 1] = True
     taken = path(list(enough), 0)
-    first, second = projection(taken, ["small", "big"], [10.0, 20.0], ["2026-12", "2027-01"])
-    assert (first.node_type, first.usd_low, first.usd_mid, first.usd_high) == ("small", 10, 10, 10)
-    assert (second.node_type, second.usd_low, second.usd_mid, second.usd_high) == ("big", 10, 20, 20)
-    names = ["small", "big"]
-    found = upgrades(taken, (first, second), names, "small", 0.9, lambda name, row: f"{name}@{row}")
-    assert [(up.month, up.from_type, up.to_type, up.constraint, up.act_by) for up in found] == [
-        ("2027-01", "small", "big", "small@1", "2027-01")]
+    months = ["2026-12", "2027-01"]
+    first, second = projection(taken, OPTIONS, months)
+    assert (first.node_type, first.usd_low, first.usd_mid, first.usd_high) == (SMALL.node.name, 10, 10, 10)
+    assert (second.node_type, second.usd_low, second.usd_mid, second.usd_high) == (BIG.node.name, 10, 20, 20)
+    assert (second.usd_lower, second.usd_upper) == (10, 20)
+    found = upgrades(taken, OPTIONS, months, 0, 0.9, lambda one, row: f"{one.node.name}@{row}")
+    assert [(up.month, up.before, up.after, up.constraint, up.act_by) for up in found] == [
+        ("2027-01", SMALL, BIG, "cache.t4g.micro@1", "2027-01")]
+    assert found[0].as_json()["to"] == "cache.t4g.small"
     assert found[0].probability_by_month == (("2026-12", 0.0), ("2027-01", 0.6))
 
 
 def test_where_nothing_fits_the_month_says_in_how_many_worlds() -> None:
     enough = np.ones((2, 10, 1), dtype=bool)
     enough[:, :3] = False
-    (month,) = projection(path(list(enough), 0), ["small", "big"], [10.0, 20.0], ["2026-12"])
+    (month,) = projection(path(list(enough), 0), OPTIONS, ["2026-12"])
     assert month.nothing_fits == 0.3
     assert (month.usd_low, month.usd_mid, month.usd_high) == (10.0, 10.0, None)  # more shards: nobody knows

@@ -1,0 +1,112 @@
+"""Many clusters planned from a table: `cluster,demand,run` a row, paths from the table's own folder."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from amply_capacity.errors import AmplyError, BadInput
+from amply_capacity.plan.recorded import plan_of_runs
+from amply_capacity.run.reader import Run, read_run
+
+__all__ = ["FLEET_WORLDS", "FleetRow", "plan_fleet", "read_fleet"]
+
+FLEET_WORLDS = 1_000
+"""Of each cluster, where nobody says: a table of a thousand is read for its sums and its exceptions."""
+
+_COLUMNS = ("cluster", "demand", "run")
+_MOST_FAULTS = 20
+_CHUNK = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """One cluster of the table."""
+
+    cluster: str
+    demand: Path
+    runs: tuple[str, ...]
+
+
+def read_fleet(file: Path) -> tuple[FleetRow, ...]:
+    """The table; semicolons part several runs of a cluster. Raises BadInput with all its faults."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            table = list(csv.reader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput("the fleet's table cannot be read", got=f"{file}: {error}",
+                       do="give a CSV file with the header cluster,demand,run") from None
+    if not table or tuple(table[0]) != _COLUMNS or len(table) == 1:
+        raise BadInput("the fleet's table has no clusters in it",
+                       got=f"header {','.join(table[0]) if table else 'none'}, {max(len(table) - 1, 0)} rows",
+                       do="write the header cluster,demand,run and a row for each cluster")
+    rows, faults = [], []
+    seen: set[str] = set()
+    for number, cells in enumerate(table[1:], 2):
+        if len(cells) != len(_COLUMNS) or not all(cell.strip() for cell in cells):
+            faults.append(f"line {number}: {len(_COLUMNS)} filled cells are needed, got {','.join(cells)!r}")
+            continue
+        name, demand, runs = (cell.strip() for cell in cells)
+        if name in seen:
+            faults.append(f"line {number}: {name} stands in the table twice")
+        seen.add(name)
+        rows.append(FleetRow(name, file.parent / demand, tuple(
+            _run_path(one.strip(), file.parent) for one in runs.split(";"))))
+    if faults:
+        more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise BadInput(f"the fleet's table {file} has {len(faults)} fault{'s' * (len(faults) != 1)}",
+                       got="; ".join(faults[:_MOST_FAULTS]) + more, do="correct these lines")
+    return tuple(rows)
+
+
+def plan_fleet(rows: Sequence[FleetRow], worlds: int, seed: int,
+               advance: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """What each cluster should run and cost, and their sum; what could not be planned, with its reason.
+
+    Spread over the cores of this machine.
+    """
+    workers = max(min(os.cpu_count() or 1, len(rows)), 1)
+    work = functools.partial(_planned, worlds=worlds, seed=seed)
+    clusters = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for one in pool.map(work, rows, chunksize=_CHUNK if len(rows) > _CHUNK * workers else 1):
+            clusters.append(one)
+            advance()
+    known = [one for one in clusters if one["error"] is None]
+    return {"clusters": clusters, "planned": len(known), "failed": len(clusters) - len(known),
+            "usd_per_month": round(sum(one["chosen"]["usd_per_month"] for one in known), 4),
+            "usd_per_month_today": round(sum(one["today"]["usd_per_month"] for one in known), 4),
+            "worlds": worlds, "seed": seed}
+
+
+def _planned(row: FleetRow, worlds: int, seed: int) -> dict[str, Any]:
+    empty = {"cluster": row.cluster, "chosen": None, "today": None, "replica": None, "upgrades": None}
+    try:
+        made = plan_of_runs([_run(name) for name in row.runs], row.demand, worlds=worlds, seed=seed,
+                            is_draft=True).as_json()
+    except AmplyError as error:
+        return {**empty, "error": str(error)}
+    today = made["today"]
+    return {
+        "cluster": row.cluster, "chosen": made["chosen"],
+        "today": {name: today[name] for name in ("node_type", "usd_per_month", "fits", "short_from")},
+        "replica": {name: made["replica"][name] for name in ("verdict", "probability")},
+        "upgrades": made["upgrades"][:1], "error": None,
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _run(name: str) -> Run:
+    return read_run(name)
+
+
+def _run_path(name: str, folder: Path) -> str:
+    """A path from the table's folder, where there is one; else a run's name."""
+    return str(folder / name) if (folder / name).exists() else name

@@ -1,0 +1,143 @@
+"""What decides between the options: which number, known better, would change the choice, and its worth.
+
+The worlds are cut into parts by one number at a time. Whoever knew the part would take the option that is
+best in it: what that saves on the average is the value of knowing the number (the expected value of partial
+perfect information; Strong and Oakley 2013 fit curves instead of parts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amply_capacity.catalog.nodes import node_type
+from amply_capacity.interval import Interval
+from amply_capacity.model.node_speed import cpu_factor
+from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.regret import Choice
+from amply_capacity.plan.worlds import Floats, Worlds
+
+__all__ = ["Influence", "Reversal", "influences", "reversal"]
+
+_PARTS = 20
+_FEWEST_WORLDS = 400
+"""Fewer say more of chance than of the number."""
+_OPTIONS = 8
+_LEAST_SHARE = 0.002
+"""Of the chosen option's cost: what is worth less is not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """One number: what it would save to know it, and how it can be known."""
+
+    name: str
+    usd_per_month: float
+    how: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"number": self.name, "worth_usd_per_month": round(self.usd_per_month, 4), "how": self.how}
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What would have to change for the runner-up to be chosen."""
+
+    price_percent: float
+    """Its nodes' price has to fall by that much; all else as it is."""
+    number: str | None
+    """The number that most decides between the two, where one value of it turns the choice."""
+    threshold: float | None
+    is_above: bool | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"price_fall_percent": round(self.price_percent, 2), "number": self.number,
+                "threshold": None if self.threshold is None else float(f"{self.threshold:.4g}"),
+                "wins": None if self.is_above is None else "above" if self.is_above else "below"}
+
+
+def influences(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) -> tuple[Influence, ...]:
+    """Those worth knowing, the most valuable first; none where the worlds are too few to tell."""
+    if worlds.count < _FEWEST_WORLDS or len(choice.scored) < 2:
+        return ()
+    costs = np.stack([one.usd for one in choice.scored[:_OPTIONS]])
+    chance = _worth(costs, worlds.scores("nothing at all"))
+    least = _LEAST_SHARE * choice.chosen.expected_usd
+    found = [Influence(name, worth, _how(name)) for name, _ in _uncertain(demand, figures)
+             if (worth := _worth(costs, worlds.scores(name)) - chance) > least]
+    return tuple(sorted(found, key=lambda one: -one.usd_per_month))
+
+
+def reversal(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) -> Reversal | None:
+    """None without a runner-up."""
+    other = choice.runner_up
+    if other is None:
+        return None
+    ahead = other.usd - choice.chosen.usd
+    fall = 100.0 * float(ahead.mean()) / other.node_usd
+    turns = [(abs(slope), name, value, is_above) for name, interval in _uncertain(demand, figures)
+             if (turn := _turn(ahead, worlds.scores(name), interval)) is not None
+             for slope, value, is_above in [turn]] if worlds.count >= _FEWEST_WORLDS else []
+    _, name, value, is_above = max(turns, default=(0.0, None, None, None))
+    return Reversal(fall, name, value, is_above)
+
+
+def _worth(costs: Floats, scores: Floats) -> float:
+    """USD a month that knowing the part of the scores would save; `costs` is (options, worlds)."""
+    by_part = _means(costs, scores)
+    return float(costs[0].mean() - by_part.min(axis=0).mean())
+
+
+def _means(costs: Floats, scores: Floats) -> Floats:
+    """(options, parts): of equally many worlds each, from low to high scores."""
+    order = np.argsort(scores, kind="stable")
+    used = len(order) - len(order) % _PARTS
+    return np.asarray(costs[:, order[:used]].reshape(len(costs), _PARTS, -1).mean(axis=2))
+
+
+def _turn(ahead: Floats, scores: Floats, interval: Interval) -> tuple[float, float, bool] | None:
+    """How steeply it decides, from where on, and whether above; None where no value turns the choice."""
+    means = _means(ahead[None, :], scores)[0]
+    middles: NDArray[np.float64] = _means(scores[None, :], scores)[0]
+    slope = np.polyfit(middles, means, 1)[0]
+    is_other_best = means < 0.0
+    if not is_other_best.any() or is_other_best.all():
+        return None
+    is_above = bool(slope < 0.0)
+    at = np.flatnonzero(is_other_best)
+    edge = middles[at[0]] if is_above else middles[at[-1]]
+    return float(slope), float(interval.at(np.array([edge]))[0]), is_above
+
+
+def _uncertain(demand: Demand, figures: Measured) -> Iterator[tuple[str, Interval]]:
+    """Every number that worlds draw, by its name there."""
+    for path in demand.numbers:
+        table, number = path.split(".")
+        value = getattr(getattr(demand, table), number)
+        if not value.is_exact:
+            yield path, value
+    for name in ("session_bytes", "index_bytes", "counter_bytes", "cached_bytes", "result_bytes",
+                 "connection_bytes"):
+        value = getattr(figures.footprint, name)
+        if value is not None and not value.is_exact:
+            yield f"footprint.{name}", value
+    yield "prior.node_cpu", cpu_factor(node_type(demand.cluster.node_type).family)
+
+
+def _how(name: str) -> str:
+    """How the number can be known better."""
+    table = name.partition(".")[0]
+    return {
+        "footprint": "record a longer run with more keys: `locust -f loadtests/mixed.py --headless -u 50 "
+                     "-r 50 -t 5m`",
+        "prior": "observe one real node: `amply-capacity calibrate RUN --node-type TYPE`",
+        "money": "agree on it with whoever pays",
+        "failures": "count it in your own history of incidents",
+        "slo": "decide it",
+    }.get(table, "count it in production")
+

@@ -1,0 +1,53 @@
+"""The demand as ElastiCache Serverless meters it: gigabytes and ECPUs a second, in every world and month."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amply_capacity.catalog.serverless import Serverless
+from amply_capacity.plan.ecpus import (
+    CommandUse,
+    ecpus_per_second,
+    serverless_usd_per_month,
+    stored_gb,
+    vcpu_multiples,
+)
+from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.sizing import IN_EACH_SHARD, Needs
+from amply_capacity.plan.workload import Workload
+from amply_capacity.plan.worlds import Floats
+
+__all__ = ["serverless_usd"]
+
+
+def serverless_usd(found: Serverless, figures: Measured, load: Workload, need: Needs,
+                   engine: str) -> tuple[Floats, str]:
+    """A month's bill, (worlds, months) from the first month on, and what is not known of it."""
+    items = [values for name, values in need.memory_items.items() if name not in IN_EACH_SHARD]
+    held = np.sum(items, axis=0)[:, 1:]
+    if engine != need.measured_engine:
+        held = held * need.other_engine["bytes"][:, None]
+    uses, unknown = _uses(figures, load)
+    ecpus = load.active_users[:, 1:] * ecpus_per_second(uses)[:, None]
+    note = "bytes of a command are the mean of its operation's"
+    if unknown:
+        note += f"; taken as simple commands, since their time was not measured: {', '.join(sorted(unknown))}"
+    return serverless_usd_per_month(found, stored_gb(held), ecpus), note
+
+
+def _uses(figures: Measured, load: Workload) -> tuple[list[CommandUse], set[str]]:
+    """Of one registered user, rates of the shape (worlds,), and the commands whose vCPU time is not known."""
+    known = {} if figures.cpu is None else vcpu_multiples(
+        {name.upper(): each for name, each in figures.cpu.command_us.items()})
+    uses, unknown = [], set()
+    for operation, rate in load.per_user_per_second.items():
+        if not rate.any():
+            continue
+        cost, trips = figures.operations[operation], figures.trips[operation]
+        for command, per_round in trips.commands_per_round.items():
+            name = command.upper()
+            if name not in known:
+                unknown.add(name)
+            uses.append(CommandUse(name, rate * trips.count * per_round, cost.bytes_in / cost.commands,
+                                   cost.bytes_out / cost.commands, known.get(name, 1.0)))
+    return uses, unknown

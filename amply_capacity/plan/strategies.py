@@ -1,0 +1,221 @@
+"""Ways through the horizon, world by world: the plan's own, and those that people ask for in the meeting.
+
+Each is a stream of money over the months: nodes or serverless units, and what goes wrong meanwhile. They are
+compared in the same worlds, so that a difference is one of the strategy and not of chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from amply_capacity.catalog import nodes
+from amply_capacity.catalog.prices import ENGINES, TERMS
+from amply_capacity.catalog.serverless import serverless
+from amply_capacity.errors import AmplyError, NotOffered
+from amply_capacity.interval import Interval
+from amply_capacity.plan.calibrations import Calibration
+from amply_capacity.plan.commitment import Commitment, committed_usd
+from amply_capacity.plan.demand import Activity, Demand
+from amply_capacity.plan.harm import harm
+from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.options import Option, offers
+from amply_capacity.plan.search import Way, way_of
+from amply_capacity.plan.serverless_need import serverless_usd
+from amply_capacity.plan.sizing import Needs, needs
+from amply_capacity.plan.term_prices import term_prices
+from amply_capacity.plan.workload import Workload, workload
+from amply_capacity.plan.worlds import Floats, Worlds
+
+__all__ = ["Case", "Strategy", "strategies"]
+
+_LATER = slice(1, None)
+_WORLDS = 2_000
+"""Of a way that is another demand: it has to be sized anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the strategies are made for."""
+
+    demand: Demand
+    figures: Measured
+    load: Workload
+    need: Needs
+    worlds: Worlds
+    calibrations: Sequence[Calibration]
+    way: Way
+    place: int
+    """Of the chosen option on it."""
+    months: Sequence[str]
+    start: date
+
+    @property
+    def chosen(self) -> Option:
+        return self.way.options[self.place]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way; `usd` is (worlds, months), of all worlds or the first ones, or None with the reason in `note`.
+    """
+
+    name: str
+    what: str
+    usd: Floats | None
+    note: str = ""
+    changes: str = ""
+    """What the application or a contract has to change for it."""
+
+    def as_json(self, plan_usd: Floats, months: Sequence[str]) -> dict[str, Any]:
+        """Its money beside that of the plan's own way."""
+        known: dict[str, Any] = {"usd_first_month": None, "usd_total": None, "usd_total_expected": None,
+                                 "difference_expected": None, "probability_cheaper": None,
+                                 "break_even_month": None}
+        if self.usd is not None:
+            plan_usd = plan_usd[:len(self.usd)]
+            total, own = self.usd.sum(axis=1), plan_usd.sum(axis=1)
+            low, mid, high = np.quantile(total, [0.05, 0.5, 0.95])
+            ahead = np.cumsum(self.usd.mean(axis=0)) <= np.cumsum(plan_usd.mean(axis=0))
+            # From when on it stays ahead: an early month alone is no break-even.
+            from_month = len(ahead) - int(np.argmin(ahead[::-1])) if not ahead.all() else 0
+            known = {
+                "usd_first_month": round(float(self.usd[:, 0].mean()), 4),
+                "usd_total": {"low": round(float(low), 2), "mid": round(float(mid), 2),
+                              "high": round(float(high), 2)},
+                "usd_total_expected": round(float(total.mean()), 2),
+                "difference_expected": round(float((total - own).mean()), 2),
+                "probability_cheaper": round(float((total < own).mean()), 4),
+                "break_even_month": months[from_month] if from_month < len(months) else None,
+            }
+        return {"name": self.name, "what": self.what, **known, "changes": self.changes, "note": self.note}
+
+
+def strategies(case: Case) -> list[dict[str, Any]]:
+    """The plan's own way first. Of each: totals over the horizon, and when it breaks even with the plan's."""
+    plan_usd = case.way.path_usd(case.place)
+    found = [Strategy("plan", f"{case.chosen.name}, and up when each world has to", plan_usd)]
+    for way in (_stay, _big, _reserved, _other_engine, _serverless, _split):
+        found.extend(way(case))
+    return [one.as_json(plan_usd, case.months) for one in found]
+
+
+def _stay(case: Case) -> Iterator[Strategy]:
+    """With what goes wrong: this is the price of doing nothing."""
+    cluster = case.demand.cluster
+    price = term_prices(cluster.region, cluster.engine, cluster.node_type)[cluster.term]
+    what = f"today's {cluster.node_type} throughout, with what its users would suffer"
+    if price.usd_per_month is None:
+        yield Strategy("stay", what, None, price.reason or "")
+        return
+    wrong = harm(nodes.node_type(cluster.node_type), case.demand, case.need, case.worlds, _LATER,
+                 replicas=cluster.replicas, engine=cluster.engine).usd
+    yield Strategy("stay", what, (1 + cluster.replicas) * price.usd_per_month + wrong)
+
+
+def _big(case: Case) -> Iterator[Strategy]:
+    """What is enough in the last month, from the first on."""
+    confidence = case.demand.plan.confidence
+    enough = [option for option, holds in zip(case.way.options, case.way.enough, strict=True)
+              if holds[:, -1].mean() >= confidence]
+    if not enough:
+        yield Strategy("buy big now", "what is enough in the last month, from the first on", None,
+                       f"nothing that is offered is enough in {100 * confidence:g} % of the worlds by then")
+        return
+    yield Strategy("buy big now", f"{enough[0].name} from the first month on",
+                   np.full_like(case.need.users[:, 1:], enough[0].usd_per_month))
+
+
+def _reserved(case: Case) -> Iterator[Strategy]:
+    """The chosen nodes reserved once, the same way otherwise."""
+    chosen, demand = case.chosen, case.demand
+    prices = term_prices(demand.cluster.region, chosen.engine, chosen.node.name)
+    holds = case.way.enough[case.place]
+    commitment = Commitment(case.way.path(case.place), case.way.options, lambda _: holds)
+    for term in TERMS:
+        if term in ("on_demand", chosen.term):
+            continue
+        price = prices[term]
+        what = f"{chosen.name} reserved now, {_in_words(term)}; what is needed beyond it on demand"
+        months = price.months or 0
+        if price.usd_per_month is None:
+            yield Strategy(f"reserve {term}", what, None, price.reason or "")
+        elif months > len(case.months):
+            yield Strategy(f"reserve {term}", what, None, f"it binds for {months} months, the horizon has "
+                                                          f"{len(case.months)}")
+        else:
+            held = replace(chosen, term=term, node_usd_per_month=price.usd_per_month)
+            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0),
+                           changes=f"binds for {months} months and cannot be cancelled")
+
+
+def _other_engine(case: Case) -> Iterator[Strategy]:
+    for engine in ENGINES:
+        if engine == case.chosen.engine:
+            continue
+        name, what = f"go to {engine}", f"the cheapest way on {engine}"
+        allowed = replace(case.demand.allowed, engines=[engine])  # type: ignore[list-item]
+        try:
+            sold, _ = offers(replace(case.demand, allowed=allowed))
+        except AmplyError as error:
+            yield Strategy(name, what, None, error.what)
+            continue
+        way = way_of(sold, replace(case.demand, allowed=allowed), case.need, case.chosen.replicas)
+        yield Strategy(name, what, way.path_usd(),
+                       "its bytes and CPU are not measured: a wide prior stands for them",
+                       f"test the application on {engine}")
+
+
+def _serverless(case: Case) -> Iterator[Strategy]:
+    for engine in ENGINES:
+        name, what = f"go serverless, {engine}", f"ElastiCache Serverless for {engine}"
+        try:
+            found = serverless(case.demand.cluster.region, engine)
+        except NotOffered as error:
+            yield Strategy(name, what, None, error.what)
+            continue
+        changes = "" if case.demand.application.cluster_mode else (
+            "it runs in cluster mode: log out everywhere key by key, keep Celery's results elsewhere")
+        usd, note = serverless_usd(found, case.figures, case.load, case.need, engine)
+        yield Strategy(name, what, usd, note, changes)
+
+
+def _split(case: Case) -> Iterator[Strategy]:
+    """Two clusters: what is left of this one, and a small one for Celery's results."""
+    name, what = "split off Celery", "Celery's results on a small cluster of their own"
+    if not case.load.results.any():
+        return
+    streams = []
+    worlds = replace(case.worlds, count=min(case.worlds.count, _WORLDS))  # the first of the same ones
+    for tasks in (False, True):
+        part = _only(case.demand, tasks=tasks)
+        load = workload(part, worlds, case.start)
+        if tasks:
+            load = replace(load, users=np.zeros_like(load.users))  # their indices stay on the other one
+        need = needs(part, case.figures, load, worlds, case.calibrations)
+        streams.append(way_of(offers(part)[0], part, need, case.chosen.replicas).path_usd())
+    yield Strategy(name, what, streams[0] + streams[1],
+                   changes="a second endpoint, its own alarms and connections")
+
+
+def _only(demand: Demand, *, tasks: bool) -> Demand:
+    """The demand of Celery's tasks alone, or of all else."""
+    none = Interval.exact(0.0)
+    kept = {"peak_to_mean", "weekend_to_weekday"}
+    of_tasks = {"tasks_per_user_hour", "result_reads_per_task"}
+    dropped = {each.name for each in fields(Activity)} - kept
+    dropped = dropped - of_tasks if tasks else of_tasks
+    activity = replace(demand.activity, **dict.fromkeys(dropped, none))
+    if not tasks:
+        return replace(demand, activity=activity)
+    users = replace(demand.users, sessions_per_user=none, stale_index_members_per_user=none)
+    return replace(demand, activity=activity, users=users)
+
+
+def _in_words(term: str) -> str:
+    length, _, paid = term.partition("_")
+    return f"{length[0]} year{'s' * (length != '1yr')}, {paid} upfront"

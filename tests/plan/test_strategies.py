@@ -1,0 +1,90 @@
+"""The ways through the horizon, held against each other and against arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from amply_capacity.plan.decision import Plan
+
+Plans = Callable[..., Plan]
+STEADY: dict[str, object] = {"users.registered": 5_000, "users.growth_percent_per_month": 0,
+                             "plan.horizon_months": 36}
+
+
+def by_name(made: Plan) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in made.strategies}
+
+
+def test_every_way_that_people_ask_for_is_there(whole_plan: Plans) -> None:
+    names = set(by_name(whole_plan({"plan.horizon_months": 36})))
+    assert {"plan", "stay", "buy big now", "go to valkey", "go serverless, redis", "go serverless, valkey",
+            "split off Celery", "reserve 1yr_no", "reserve 3yr_all"} <= names
+
+
+def test_without_growth_the_plan_is_its_first_month_again_and_again(whole_plan: Plans) -> None:
+    made = whole_plan(STEADY)
+    own = by_name(made)["plan"]
+    assert own["usd_total"]["low"] == pytest.approx(36 * made.chosen.bill.usd_per_month, abs=0.01)
+    assert own["difference_expected"] == 0
+    assert own["break_even_month"] == made.months[0].month
+
+
+def test_a_reservation_saves_what_its_price_says(whole_plan: Plans) -> None:
+    made = whole_plan({**STEADY, "allowed.node_types": ["cache.t3.*"]})
+    ways = by_name(made)
+    assert made.chosen.bill.usd_per_month == 12.41
+    all_upfront = ways["reserve 1yr_all"]
+    assert all_upfront["usd_total_expected"] == pytest.approx(95 + 24 * 12.41, abs=0.02)
+    assert "cannot be cancelled" in all_upfront["changes"]
+
+
+def test_one_that_binds_beyond_the_horizon_is_not_priced(whole_plan: Plans) -> None:
+    way = by_name(whole_plan({"plan.horizon_months": 12}))["reserve 3yr_no"]
+    assert way["usd_total"] is None
+    assert "binds for 36 months, the horizon has 12" in way["note"]
+
+
+def test_valkey_costs_a_fifth_less_on_the_same_nodes(whole_plan: Plans) -> None:
+    made = whole_plan({**STEADY, "allowed.node_types": ["cache.t3.*"]})
+    ways = by_name(made)
+    assert ways["go to valkey"]["usd_first_month"] == pytest.approx(0.8 * 12.41, rel=1e-3)
+    assert ways["go to valkey"]["probability_cheaper"] == 1.0
+    assert "not measured" in ways["go to valkey"]["note"]
+
+
+def test_big_from_the_start_costs_more_until_the_end(whole_plan: Plans) -> None:
+    made = whole_plan({"plan.horizon_months": 36})
+    ways = by_name(made)
+    assert ways["buy big now"]["usd_first_month"] > ways["plan"]["usd_first_month"]
+    assert ways["buy big now"]["difference_expected"] > 0
+    assert ways["buy big now"]["break_even_month"] is None
+
+
+def test_staying_where_one_does_not_fit_costs_what_users_suffer(whole_plan: Plans) -> None:
+    made = whole_plan({**STEADY, "users.registered": 150_000})
+    ways = by_name(made)
+    assert ways["stay"]["usd_total_expected"] > ways["plan"]["usd_total_expected"]
+
+
+def test_serverless_says_what_the_application_has_to_change(whole_plan: Plans) -> None:
+    ways = by_name(whole_plan(STEADY))
+    assert "log out everywhere key by key" in ways["go serverless, redis"]["changes"]
+    changed = by_name(whole_plan({**STEADY, "application.cluster_mode": True}))
+    assert changed["go serverless, redis"]["changes"] == ""
+    assert ways["go serverless, redis"]["usd_first_month"] > 0.125 * 730, "a gigabyte is the least"
+    assert ways["go serverless, valkey"]["usd_first_month"] < ways["go serverless, redis"]["usd_first_month"]
+
+
+def test_celery_on_its_own_costs_a_second_node(whole_plan: Plans) -> None:
+    made = whole_plan(STEADY)
+    ways = by_name(made)
+    assert ways["split off Celery"]["usd_first_month"] == pytest.approx(2 * made.chosen.bill.usd_per_month)
+    none = by_name(whole_plan({**STEADY, "activity.tasks_per_user_hour": 0}))
+    assert "split off Celery" not in none
+
+
+def test_a_draft_has_none(whole_plan: Plans) -> None:
+    assert whole_plan(is_draft=True).strategies == ()
