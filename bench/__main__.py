@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import accuracy, clocks, knee, load, simulator, startup
+from bench import accuracy, clocks, drills, knee, load, network, report, simulator, startup, throughput
+
+_PARTS = {"throughput", "drills"}
+"""What `accuracy` has too, so that without a name they are not measured twice."""
 
 
 def main(arguments: list[str]) -> int:
@@ -16,12 +19,15 @@ def main(arguments: list[str]) -> int:
         "knee": knee.table,
         "simulator": simulator.table,
         "accuracy": accuracy.table,
+        "drills": drills.table,
+        "report": report.table,
+        "throughput": lambda: accuracy.table((network.experiments, throughput.experiments)),
     }
     unknown = [name for name in arguments if name not in tables]
     if unknown:
         print(f"bench: unknown table {', '.join(unknown)}; use one of {', '.join(tables)}", file=sys.stderr)
         return 2
-    for name in arguments or tables:
+    for name in arguments or [name for name in tables if name not in _PARTS]:
         print(tables[name](), flush=True)
     return 0
 

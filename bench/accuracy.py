@@ -14,22 +14,22 @@ from multiprocessing import get_context
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.progress import progress, say
-from bench import churn, hits, leak, memory, network, profiled, throughput
+from bench import churn, drills, hits, leak, memory, network, profiled, throughput
 from bench.claim import Claim, Experiment
 
 __all__ = ["table"]
 
 _PARTS: tuple[Callable[[], list[Experiment]], ...] = (
     memory.experiments, profiled.experiments, churn.experiments, hits.experiments, leak.experiments,
-    network.experiments, throughput.experiments)
+    network.experiments, throughput.experiments, drills.experiments)
 _BESIDE_EACH_OTHER = 6
 _FILE = "bench.jsonl"
 
 
-def table() -> str:
+def table(parts: Sequence[Callable[[], list[Experiment]]] = _PARTS) -> str:
     """A row a claim: predicted, measured, error, and whether the interval held the truth."""
-    with progress("predicting", len(_PARTS)) as advance:
-        experiments = [experiment for part in _PARTS for experiment in _made(part, advance)]
+    with progress("predicting", len(parts)) as advance:
+        experiments = [experiment for part in parts for experiment in _made(part, advance)]
     ledger = Ledger(LEDGER_DIR / _FILE)
     names = [[ledger.predict(claim.quantity, claim.case, claim.unit, claim.predicted, experiment.inputs)
               for claim in experiment.claims] for experiment in experiments]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from amply_capacity.errors import BadRun
 from amply_capacity.model.cpu_curve import CpuCurve, curve_of
 from amply_capacity.model.forecast import CPU, outcomes
 from amply_capacity.model.latency_curve import latency_curve
@@ -24,7 +26,9 @@ from amply_capacity.model.trips import RoundTrips, mixed_trips, operation_trips
 from amply_capacity.run.reader import Run, read_run
 from amply_capacity.traffic.mix import CACHE_MIX, DEFAULT_MIX, RATE_LIMIT_MIX, SESSIONS_MIX, format_mix
 from bench.claim import Claim, Experiment
-from bench.rig import LOCUSTFILES, SCENARIOS, Rig, rig
+from bench.locustfiles.loop_script import LOOP_SCRIPT
+from bench.rig import LOCUSTFILES, SCENARIOS, Rig
+from bench.rig import rig as rig_of_a_server
 
 __all__ = ["experiments"]
 
@@ -36,6 +40,7 @@ _FIT_RATES, _QUANTILES = (250, 1_500, 12_000), (0.5, 0.99)
 _US_PER_MS = 1000.0
 _FIT_SECONDS, _SECONDS, _LATENCY_SECONDS, _SEARCH_SECONDS = 8.0, 8.0, 16.0, 150.0
 _REPEATS, _NEXT_SEED = 3, 1_000
+_TIMED_CALLS, _TIMED_LOOPS = 50, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ class _Queue:
     """Scripts of a known cost: what is fitted, and what is then predicted."""
 
     name: str
-    loops: str
+    scripts: tuple[tuple[str, float, int], ...]
+    """Name, ms of the server, weight."""
     fitted: tuple[int, ...]
     unseen: tuple[int, ...]
     knee_p99_ms: float
@@ -75,10 +81,10 @@ _MIXES = (
           {"touch": 500, "cached_read": 300, "check": 200}),
 )
 _QUEUES = (
-    _Queue("one script of 0.4 ms", "costly=100000:1", (120, 700), (1_000, 1_350), 5.0, _P99_ONE),
-    _Queue("scripts of 0.05 and 0.6 ms", "cheap=10000:9,costly=140000:1", (300, 1_800), (3_000, 4_200), 5.0,
-           _P99_MIXED),
-    _Queue("one script of 0.9 ms", "costly=200000:1", (150, 400), (520, 650), 20.0, _P99_ONE),
+    _Queue("one script of 0.4 ms", (("costly", 0.4, 1),), (120, 700), (1_000, 1_350), 5.0, _P99_ONE),
+    _Queue("scripts of 0.05 and 0.6 ms", (("cheap", 0.05, 9), ("costly", 0.6, 1)), (300, 1_800),
+           (3_000, 4_200), 5.0, _P99_MIXED),
+    _Queue("one script of 0.9 ms", (("costly", 0.9, 1),), (120, 400), (520, 650), 20.0, _P99_ONE),
 )
 
 
@@ -106,20 +112,35 @@ class _Bench:
         self._count = 0
 
     def run(self, load: _Load, *arrivals: str) -> Run:
-        if self._rig is None:
-            self._rig = self._stack.enter_context(rig())
-            self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-            atexit.register(self._stack.close)
-        self._rig.empty()
+        rig = self._started()
+        rig.empty()
         self._count += 1
         directory = self._scratch / f"{self._count}"
         words = [*_USERS, *(arrivals or ("--arrivals", "poisson")), "--rate", str(load.rate), "--seed",
                  str(load.seed)]
         words += ["--mix", format_mix(load.mix)] if load.mix else []
         words += ["--prefill", "0"] if load.loops else []
-        self._rig.locust(load.file, *words, seconds=load.seconds, run_dir=directory,
-                         env={"AMPLY_BENCH_LOOPS": load.loops})
+        rig.locust(load.file, *words, seconds=load.seconds, run_dir=directory,
+                   env={"AMPLY_BENCH_LOOPS": load.loops})
         return read_run(directory)
+
+    def _started(self) -> Rig:
+        if self._rig is None:
+            self._rig = self._stack.enter_context(rig_of_a_server())
+            self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+            atexit.register(self._stack.close)
+        return self._rig
+
+    def loops(self, scripts: Sequence[tuple[str, float, int]]) -> str:
+        """What $AMPLY_BENCH_LOOPS has to say, so that each script takes this server its time."""
+        server = self._started().control
+        times = []
+        for _ in range(_TIMED_CALLS):
+            began = time.perf_counter()
+            server.eval(LOOP_SCRIPT, 0, _TIMED_LOOPS)
+            times.append(time.perf_counter() - began)
+        per_ms = _TIMED_LOOPS / (1e3 * median(times))
+        return ",".join(f"{name}={round(ms * per_ms)}:{weight}" for name, ms, weight in scripts)
 
     def runs(self, loads: Sequence[_Load]) -> list[Run]:
         return [self.run(load) for load in loads]
@@ -145,12 +166,16 @@ def _median_cpu(bench: _Bench, load: _Load) -> list[float]:
 
 def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
     """Response times at rates that were not run, and the rate at which the p99 goes."""
-    fitted = bench.runs([_Load(queue.name, _SCRIPTS, rate, seed + number, _LATENCY_SECONDS, loops=queue.loops)
+    loops = bench.loops(queue.scripts)
+    fitted = bench.runs([_Load(queue.name, _SCRIPTS, rate, seed + number, _LATENCY_SECONDS, loops=loops)
                          for number, rate in enumerate(queue.fitted)])
-    latency = latency_curve(fitted, curve_of(fitted))
+    try:
+        latency = latency_curve(fitted, curve_of(fitted))
+    except BadRun as error:
+        return [Experiment([], list, {"name": queue.name}, withheld=(f"{queue.name}: {error}",))]
     made = []
     for number, rate in enumerate(queue.unseen):
-        load = _Load(queue.name, _SCRIPTS, rate, seed + 5 + number, _LATENCY_SECONDS, loops=queue.loops)
+        load = _Load(queue.name, _SCRIPTS, rate, seed + 5 + number, _LATENCY_SECONDS, loops=loops)
         told = dict(zip(_QUANTILES, latency.quantiles(rate, _QUANTILES), strict=True))
         seen = {q: one.value_ms for q, one in told.items() if one.value_ms is not None}
         claims = [Claim(f"p{100 * q:g} response time", f"{queue.name}, {rate:,}/s", "µs",
@@ -161,7 +186,7 @@ def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
                                withheld=tuple(f"p{100 * q:g} of {queue.name}, {rate:,}/s: {one.withheld}"
                                               for q, one in told.items() if one.withheld)))
     knee = latency.knee({"bench": queue.knee_p99_ms})
-    load = _Load(queue.name, _SCRIPTS, queue.fitted[-1], seed + 9, _SEARCH_SECONDS, loops=queue.loops)
+    load = _Load(queue.name, _SCRIPTS, queue.fitted[-1], seed + 9, _SEARCH_SECONDS, loops=loops)
     case = f"{queue.name}, p99 of {queue.knee_p99_ms:g} ms"
     if knee.operations_per_second is None:
         made.append(Experiment([], list, _inputs(load), withheld=(f"knee of {case}: {knee.withheld}",)))

@@ -11,7 +11,7 @@ import yaml
 
 from amply_capacity.files import ROOT
 
-CONDA_NAMES = {"redis": "redis-py", "flit_core": "flit-core"}
+CONDA_NAMES = {"redis": "redis-py", "flit_core": "flit-core", "typst": "typst-py"}
 """Packages that conda-forge names otherwise than PyPI does."""
 NOT_FROM_PYPI = {"python": ">=3.11", "redis-server": ""}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*([<>=!~].*)?$")

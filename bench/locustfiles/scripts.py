@@ -9,14 +9,13 @@ from amply_capacity.load.lifecycle import scenario
 from amply_capacity.load.user import RedisUser, plays
 from amply_capacity.plan.working_set import working_set
 from amply_capacity.traffic.operation import OK, Operation
-
-_SCRIPT = "local n = 0; for i = 1, tonumber(ARGV[1]) do n = n + i end; return n"
+from bench.locustfiles.loop_script import LOOP_SCRIPT
 
 
 def _played(name: str, loops: str) -> object:
     @plays("bench", name)
     def run(user: RedisUser) -> Operation:
-        yield ("EVAL", _SCRIPT, 0, loops)
+        yield ("EVAL", LOOP_SCRIPT, 0, loops)
         return OK
 
     return run

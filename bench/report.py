@@ -1,0 +1,107 @@
+"""How long the report takes in all five formats, from the example run and from one stretched to an hour."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
+from amply_capacity.report.files import FORMATS
+
+__all__ = ["table"]
+
+_DEMAND = DATA_DIR / "demand.example.toml"
+_HOUR_SECONDS, _ALLOWED_SECONDS, _ALLOWED_PDF_SECONDS, _REPEATS = 3_600, 10.0, 2.0, 5
+_LONGEST_SECONDS = 300.0
+_SECOND, _TIME = "second", "time_s"
+
+
+def table() -> str:
+    """Median, least and most seconds of each part in one process, and of the whole command in its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        hour = _stretched(Path(scratch) / "hour")
+        lines = [f"the report, {_REPEATS} rounds, seconds: median (least-most)",
+                 f"{'':<22} {'example, 1 minute':>26} {'stretched, 1 hour':>26} {'allowed':>8}"]
+        parts = [_parts(run) for run in (EXAMPLE_RUN, hour)]
+        for name in parts[0]:
+            allowed = f"{_ALLOWED_PDF_SECONDS:g}" if name == "pdf" else ""
+            lines.append(f"{name:<22} {_spread(parts[0][name]):>26} {_spread(parts[1][name]):>26} "
+                         f"{allowed:>8}")
+        whole = [[_whole(run, Path(scratch) / "out") for _ in range(_REPEATS)] for run in (EXAMPLE_RUN, hour)]
+        lines.append(f"{'amply-capacity report':<22} {_spread(whole[0]):>26} {_spread(whole[1]):>26} "
+                     f"{_ALLOWED_SECONDS:>8g}")
+        sizes = ", ".join(f"{name} {(Path(scratch) / 'out' / f'report.{name}').stat().st_size / 1e3:,.0f} kB"
+                          for name in FORMATS)
+        return "\n".join([*lines, f"from the hour: {sizes}"])
+
+
+def _stretched(directory: Path) -> Path:
+    """The example's measured phase again and again: its tables are those of an hour."""
+    directory.mkdir()
+    events = pd.read_parquet(EXAMPLE_RUN / "events.parquet")
+    phases = events[events["kind"] == "phase"]
+    begins = int(phases.loc[phases["name"] == "measured", _TIME].iloc[0])
+    length = int(phases.loc[phases["name"] == "ended", _TIME].iloc[-1]) - begins
+    rounds = _HOUR_SECONDS // length + 1
+    for name in ("requests", "server"):
+        frame = pd.read_parquet(EXAMPLE_RUN / f"{name}.parquet")
+        inside = frame[frame[_SECOND].between(begins, begins + length - 1)]
+        before = frame[frame[_SECOND] < begins]
+        longer = pd.concat([before, *(inside.assign(second=inside[_SECOND] + number * length)
+                                      for number in range(rounds))])
+        longer.to_parquet(directory / f"{name}.parquet", index=False)
+    ended = (events["kind"] == "phase") & (events["name"] == "ended")
+    events.assign(time_s=events[_TIME] + ended * (rounds - 1.0) * length).to_parquet(
+        directory / "events.parquet", index=False)
+    for name in ("commands.parquet", "accesses.parquet", "run.json"):
+        (directory / name).write_bytes((EXAMPLE_RUN / name).read_bytes())
+    return directory
+
+
+def _parts(run: Path) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for _ in range(_REPEATS):
+        done = subprocess.run([sys.executable, "-m", "bench.report", str(run)], capture_output=True,
+                              text=True, check=True, timeout=_LONGEST_SECONDS)
+        for name, seconds in json.loads(done.stdout).items():
+            found.setdefault(name, []).append(seconds)
+    return found
+
+
+def _whole(run: Path, out: Path) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "amply_capacity.cli", "report", "--run", str(run), "--demand",
+               str(_DEMAND), "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True, timeout=_LONGEST_SECONDS)
+    return time.perf_counter() - began
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
+
+
+def _timed(run: str) -> None:
+    """Each part by itself; the first to import a library pays for that."""
+    from amply_capacity.report.document import document_of
+    from amply_capacity.report.files import write_formats
+
+    began = time.perf_counter()
+    document = document_of([run], _DEMAND)
+    seconds = {"run, models and plan": time.perf_counter() - began}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in FORMATS:
+            began = time.perf_counter()
+            write_formats(document, Path(scratch), [name])
+            seconds[name] = time.perf_counter() - began
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    _timed(sys.argv[1])
