@@ -4,7 +4,8 @@ It answers in the shapes of the services' own models (as botocore ships them), w
 composed: days in the shape of the traffic, each metric at its own level. moto does this too, but looks
 through all points of all metrics at each question.
 
-`python -m bench.aws_server 50` serves 50 clusters until its standard input ends, and prints its address.
+`python -m bench.aws_server 50` serves two weeks of 50 clusters until its standard input ends, and prints its
+address once all is composed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,6 +27,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from amply_capacity.aws.cloudwatch import window_of
+from amply_capacity.aws.metrics import NODE, NODE_PART, Listed, node_queries
 from amply_capacity.traffic.arrivals import day_weights
 
 __all__ = ["METRICS", "AwsServer", "Fault", "Region", "cluster", "composed", "fleet"]
@@ -103,14 +107,21 @@ def composed(node: str, metric: str, statistic: str, seconds: NDArray[np.int64],
     level = METRICS.get(metric, 1.0)
     seed = sum(map(ord, node + metric + statistic))
     noise = np.random.default_rng(seed).lognormal(0.0, 0.05, len(seconds))
-    if metric in _STEADY or not level:
-        shape = np.ones(len(seconds))
-    else:
-        day = day_weights(3.0, 1440)
-        shape = day[(seconds % _DAY_S) // 60]
+    is_flat = metric in _STEADY or not level
+    shape = np.ones(len(seconds)) if is_flat else _day()[(seconds % _DAY_S) // 60]
     scale = {"Maximum": 1.3, "Minimum": 0.8}.get(statistic, period_s / 60 if statistic == "Sum" else 1.0)
     values: Floats = level * shape * scale * (1.0 if metric == "IsMaster" else noise)
     return np.round(values) if statistic == "Sum" and metric != "CPUCreditUsage" else values
+
+
+@lru_cache(maxsize=8)
+def _times(start: int, end: int, period: int) -> str:
+    return json.dumps(list(range(start, end, period)))
+
+
+@cache
+def _day() -> Floats:
+    return day_weights(3.0, 1440)
 
 
 class AwsServer:
@@ -256,16 +267,31 @@ class AwsServer:
     def _series(self, region: Region, query: Mapping[str, Any], start: int, end: int) -> tuple[str, str, int]:
         """Times and values as JSON, and how many; rendered once, so that the serving costs little."""
         stat = query["MetricStat"]
-        metric, period = stat["Metric"]["MetricName"], int(stat["Period"])
         node = {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]}.get("CacheClusterId", "")
-        key = (node, metric, stat["Stat"], period, start, end)
+        metric, period = stat["Metric"]["MetricName"], int(stat["Period"])
+        return self._render(region, node, metric, stat["Stat"], period, start, end)
+
+    def _render(self, region: Region, node: str, metric: str, statistic: str, period: int, start: int,
+                end: int) -> tuple[str, str, int]:
+        key = (node, metric, statistic, period, start, end)
         if key not in self._rendered:
             seconds = np.arange(start, end, period)
-            values = (region.values or composed)(node, metric, stat["Stat"], seconds, period)
+            values = (region.values or composed)(node, metric, statistic, seconds, period)
             known = ~np.isnan(values)
-            self._rendered[key] = (json.dumps(seconds[known].tolist()), json.dumps(values[known].tolist()),
-                                   int(known.sum()))
+            times = _times(start, end, period) if known.all() else json.dumps(seconds[known].tolist())
+            self._rendered[key] = times, json.dumps(values[known].tolist()), int(known.sum())
         return self._rendered[key]
+
+    def prepare(self, days: int, period_s: int) -> None:
+        """Render what the last days of every cluster will be answered with, if it is asked for at once."""
+        assert isinstance(self.regions, Region)
+        window = window_of(days, period_s, datetime.now(UTC).timestamp())
+        for one in self.regions.clusters:
+            node = str(one["CacheClusterId"])
+            listed = [Listed(name, ((NODE, node), (NODE_PART, "0001"))) for name in self.regions.metrics]
+            for query in node_queries(node, listed, period_s):
+                self._render(self.regions, node, query.metric, query.statistic, period_s, window.start_s,
+                             window.end_s)
 
 
 _MANNERS = frozenset({"breaks off", "partial", "no results", "lengths differ"})
@@ -322,5 +348,6 @@ def _elasticache_model() -> Any:
 
 if __name__ == "__main__":
     with AwsServer(fleet(int(sys.argv[1]) if len(sys.argv) > 1 else 50)) as served:
+        served.prepare(14, 300)
         print(served.url, flush=True)
         sys.stdin.read()

@@ -1,4 +1,4 @@
-"""`amply-capacity import`: runs made from files of real traffic."""
+"""`amply-capacity import`: runs made from files of real traffic, and from production's metrics."""
 
 from __future__ import annotations
 
@@ -52,6 +52,57 @@ def import_monitor(
     from amply_capacity.run import imports
 
     _import(file, lambda tell: imports.import_monitor(file, run_dir, tell), json_)
+
+
+@import_app.command("cloudwatch")
+def import_cloudwatch(
+    cluster: Annotated[str | None, typer.Argument(
+        help="A replication group or cluster; or --all.", show_default=False)] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every Redis and Valkey cache of the region.")] = False,
+    days: Annotated[int, typer.Option(help="How many days, up to now.")] = 14,
+    period: Annotated[int, typer.Option(
+        help="Seconds between two values: 60 (kept for 15 days), 300 (63) or 3600 (455).")] = 300,
+    region: Annotated[str | None, typer.Option(help="AWS region; the profile's without.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(
+        "--run-dir", help="The run's own folder; with --all the folder that theirs are made in.")] = None,
+    json_: Json = False,
+) -> None:
+    """Make a run of production's metrics, read from CloudWatch, and review it.
+
+    All metrics that ElastiCache publishes, its configuration, reserved nodes and engine versions; AWS is
+    only read. What is interrupted goes on where it was when the same command is started again.
+
+    Example: amply-capacity import cloudwatch amply-redis-prod --days 14 --region us-east-1
+    """
+    from amply_capacity.aws.import_request import Clients, Request
+    from amply_capacity.aws.production_import import Import
+    from amply_capacity.aws.regions import chosen_region
+    from amply_capacity.aws.resume import Checkpoint
+    from amply_capacity.aws.session import client
+    from amply_capacity.errors import BadInput
+    from amply_capacity.model.production import review_of
+    from amply_capacity.progress import progress, say
+    from amply_capacity.report.production import import_text
+    from amply_capacity.run.reader import read_run
+    from amply_capacity.target.process import terminable
+
+    if (cluster is None) != all_:
+        raise BadInput("it has to be said which cache to import",
+                       got=f"{cluster} and --all" if all_ else "none",
+                       do="name a replication group or cluster, or give --all")
+    where = chosen_region(region)
+    request = Request(where, cluster, days, period, run_dir)
+    clients = Clients(client("cloudwatch", where), client("elasticache", where))
+    with terminable(), Checkpoint(request.as_json()) as checkpoint:
+        made = Import(request, clients, checkpoint, say)
+        with progress("reading CloudWatch, points", made.points) as advance:
+            outcome = made.carry_out(advance)
+    reviews = {one.cache: review_of(read_run(one.directory)) for one in outcome.runs}
+    said = ("from", "to", "period_s", "nodes", "gaps", "gap_count", "not_collected", "assumptions")
+    rows = [{"cache": one.cache, "run": str(one.directory), "review": reviews[one.cache].as_json(),
+             **{name: one.summary[name] for name in said}} for one in outcome.runs]
+    content = {"runs": rows, "left_out": dict(outcome.left_out)} if all_ else rows[0]
+    print_answer(json_, content, import_text(rows, outcome.left_out))
 
 
 def _import(file: Path, make: Callable[[Callable[[int], None]], ImportedRun], json_: bool) -> None:

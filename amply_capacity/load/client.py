@@ -20,6 +20,7 @@ import gevent.socket
 from gevent import getcurrent
 from hiredis import Reader, pack_command
 
+from amply_capacity.errors import AmplyError
 from amply_capacity.load.outbox import Outbox
 from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context
@@ -199,16 +200,24 @@ class Connection:
 
     def _greet(self) -> None:
         endpoint = self._endpoint
-        greetings: list[Command] = []
-        if endpoint.password is not None:
-            user = (endpoint.username,) if endpoint.username else ()
-            greetings.append(("AUTH", *user, endpoint.password))
-        if endpoint.database:
-            greetings.append(("SELECT", endpoint.database))
-        for greeting in greetings:
-            reply = self.call(greeting)
-            if isinstance(reply, ReplyError):
-                raise reply
+        reply = None
+        try:
+            credentials = endpoint.credentials()
+            if credentials is not None:
+                reply = self._authenticate(*credentials)
+                # A password that is refused may have been rotated since it was read.
+                newer = endpoint.renewed(credentials[1]) if isinstance(reply, ReplyError) else None
+                if newer is not None:
+                    reply = self._authenticate(*newer)
+        except AmplyError as error:
+            raise ConnectionError(f"no password could be had: {error}") from error
+        if endpoint.database and not isinstance(reply, ReplyError):
+            reply = self.call(("SELECT", endpoint.database))
+        if isinstance(reply, ReplyError):
+            raise reply
+
+    def _authenticate(self, user: str | None, password: str) -> Any:
+        return self.call(("AUTH", user, password) if user else ("AUTH", password))
 
     def _readable(self) -> None:
         """Runs in the hub when bytes, or the end of the connection, have come."""

@@ -114,7 +114,7 @@ def range_of(values: Sequence[float] | pd.Series[float] | Floats) -> Interval | 
     """Median and 5–95 % of values; None without any."""
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
-    return Interval(*map(float, np.quantile(known, [0.05, 0.5, 0.95]))) if known.size else None
+    return _around(float(np.median(known)), known) if known.size else None
 
 
 def review_of(run: Run) -> Review:

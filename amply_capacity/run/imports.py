@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from amply_capacity.errors import BadInput
 from amply_capacity.run.imported import ImportedRun
 from amply_capacity.run.monitor_file import MonitorFile
+from amply_capacity.run.production_text import production_text
 from amply_capacity.run.read_sizes import ReadSizes
 from amply_capacity.run.trace_file import read_trace
 
@@ -73,6 +74,8 @@ def import_monitor(path: Path, directory: Path | None, tell: Tell) -> ImportedRu
 
 def imported_text(run: str, imported: Mapping[str, Any]) -> str:
     """What an imported run holds, for people; `imported` as `run.json` has it."""
+    if imported["kind"] == "cloudwatch":
+        return production_text(run, imported)
     ops = ", ".join(f"{op} {count:,}" for op, count in imported["ops"].items())
     classes = list(imported["classes"].items())
     named = [f"  {name or '(no prefix)':<24} {count:>14,}" for name, count in classes[:12]]

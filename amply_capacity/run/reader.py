@@ -45,11 +45,22 @@ class Run:
 
     @property
     def is_imported(self) -> bool:
-        """Whether it holds key accesses alone."""
+        """Whether it is no recording: it holds key accesses alone, or production's metrics alone."""
         return bool(self.manifest.get("imported"))
 
+    @property
+    def is_production(self) -> bool:
+        """Whether it holds production's metrics alone, as CloudWatch tells them."""
+        return self.is_imported and self.manifest["imported"].get("kind") == "cloudwatch"
+
     def need_load(self) -> None:
-        """Raise BadRun for a run that holds key accesses alone."""
+        """Raise BadRun for a run without a load that was measured, operation by operation."""
+        if self.is_production:
+            raise BadRun(f"run {self.name} is production as CloudWatch tells it: it has no operations, no "
+                         "response times, no keys and no sizes",
+                         got=f"an import of {self.manifest['imported'].get('cache')}",
+                         do="record a load test and use that, and see whether it looks like production: "
+                            "`amply-capacity production compare TEST PRODUCTION`")
         if self.is_imported:
             raise BadRun(f"run {self.name} holds key accesses alone, and no load that was measured",
                          got=f"an import of {self.manifest['imported'].get('file')}",

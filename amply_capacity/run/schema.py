@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FAILED_OUTCOMES", "IMPORTED", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column", "describe"]
+__all__ = ["FAILED_OUTCOMES", "IMPORTED", "PRODUCTION", "SCHEMA_VERSION", "TABLES", "VERDICTS", "Column",
+           "describe"]
 
 SCHEMA_VERSION = 1
 FAILED_OUTCOMES = ("error", "timeout", "disconnected", "unreachable")
@@ -144,6 +145,27 @@ IMPORTED = (
 )
 """What `run.json` of an imported run holds under `imported`; the types are JSON's."""
 
+PRODUCTION = (
+    Column("kind", "string", "cloudwatch"),
+    Column("file", "string", "where it was read"),
+    Column("assumptions", "list of strings", "what was taken for granted, as whose clock ends the period"),
+    Column("synthesised", "boolean", "whether the values were made up, as those of the example are"),
+    Column("cache", "string", "replication group or cluster"),
+    Column("region", "string", "of AWS"),
+    Column("from", "string", "ISO 8601, UTC"),
+    Column("to", "string", "the same, exclusive"),
+    Column("period_s", "integer", "seconds that a value stands for"),
+    Column("nodes", "list of objects", "node, role and zone when it was described, rows"),
+    Column("metrics", "list of objects",
+           "by node: metric, statistic, whether per second, points, missing, low, mean, high and when"),
+    Column("gaps", "list of objects", "stretches without any value of a node, the first 20"),
+    Column("gap_count", "integer", "how many there are"),
+    Column("not_collected", "object", "what could not be read, each with the reason"),
+    Column("clock_skew_s", "number",
+           "how far the importing machine was ahead of AWS' clock; null where AWS did not say"),
+)
+"""The same of a run of production's metrics."""
+
 
 def describe() -> str:
     """The run directory's documentation, Markdown."""
@@ -168,4 +190,15 @@ def describe() -> str:
         "SETNX, MSET and GETSET as set.\n",
         "| name | type | meaning |", "|---|---|---|"]
     parts += [f"| `{entry.name}` | {entry.type} | {entry.meaning} |" for entry in IMPORTED]
+    parts += [
+        "\n## imported, of production\n",
+        "A run made by `amply-capacity import cloudwatch` holds `server.parquet` alone, and gaps as events.",
+        "A row is a period of one node, known by its cache cluster's id; `second` is when the period begins,",
+        "and counts are per second. A state is the period's average. Beside the columns above there is one",
+        "for each other metric that ElastiCache publishes, under CloudWatch's name, and of periods longer",
+        "than a minute the extreme that limits a node (`CPUUtilization.Maximum`, `FreeableMemory.Minimum`).",
+        "Host metrics are the host's here: NetworkBytesIn counts packets with their headers. In `run.json`,",
+        "`elasticache` holds the configuration as it was described, reserved nodes and engine versions.\n",
+        "| name | type | meaning |", "|---|---|---|"]
+    parts += [f"| `{entry.name}` | {entry.type} | {entry.meaning} |" for entry in PRODUCTION]
     return "\n".join([*parts, ""])

@@ -11,10 +11,18 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from amply_capacity.errors import AuthRequired, BadInput, NotRedis, TargetError, Unreachable
+from amply_capacity.target.secret import (
+    FILE_VARIABLE,
+    IAM_VARIABLE,
+    PASSWORD_VARIABLE,
+    SECRET_VARIABLE,
+    Credentials,
+    Secret,
+    secret_from,
+)
 
 __all__ = ["CA_BUNDLE_VARIABLE", "Endpoint", "connect", "explained", "parse_endpoint"]
 
-PASSWORD_VARIABLE = "AMPLY_REDIS_PASSWORD"
 USERNAME_VARIABLE = "AMPLY_REDIS_USERNAME"
 CA_BUNDLE_VARIABLE = "AMPLY_CA_BUNDLE"
 
@@ -32,6 +40,8 @@ class Endpoint:
     ca_bundle: str | None = None
     """Path of the certificates that the server's one has to be signed by; None: $AMPLY_CA_BUNDLE's, else the
     system's."""
+    secret: Secret | None = None
+    """Where user and password come from, in place of `password`; itself no secret."""
 
     @property
     def url(self) -> str:
@@ -39,9 +49,25 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
 
+    def credentials(self) -> Credentials | None:
+        """What a new connection has to send; None where there is no password. Raises AmplyError."""
+        if self.secret is None:
+            return None if self.password is None else (self.username, self.password)
+        return self._named(self.secret.credentials())
+
+    def renewed(self, refused: str | None = None) -> Credentials | None:
+        """What is there now instead of a password that the server refused, since it was rotated; None where
+        nothing newer is. Raises AmplyError."""
+        found = None if self.secret is None else self.secret.renewed(refused)
+        return None if found is None else self._named(found)
+
+    def _named(self, found: Credentials) -> Credentials:
+        return self.username or found[0], found[1]
+
 
 def parse_endpoint(url: str) -> Endpoint:
-    """The endpoint of a `redis://` or `rediss://` URL; user and password come from the environment.
+    """The endpoint of a `redis://` or `rediss://` URL; user and password come from the environment, which may
+    name a private file, a secret of AWS Secrets Manager, or IAM (`target.secret`).
 
     Raises BadInput, with all faults at once, for another scheme, a missing host, a bad port or database,
     options after a `?`, or a password inside the URL, which would show in the process list.
@@ -69,19 +95,24 @@ def parse_endpoint(url: str) -> Endpoint:
         faults.append("options after the address")
     if parts.password or "@" in path:
         faults.append("a password inside the URL, where the process list shows it")
+    tls = parts.scheme == "rediss"
+    username = unquote(parts.username) if parts.username else os.environ.get(USERNAME_VARIABLE)
+    secret = secret_from(os.environ, username, tls=tls, fault=faults.append)
     if faults:
         raise BadInput(
             "the target is no usable Redis URL",
             got="; ".join(faults),
-            do=f"give redis://host:6379/0, and a password through the environment as {PASSWORD_VARIABLE}",
+            do=f"give redis://host:6379/0, and a password through the environment as {PASSWORD_VARIABLE}, or "
+               f"where it is as one of {FILE_VARIABLE}, {SECRET_VARIABLE} and {IAM_VARIABLE}",
         )
     return Endpoint(
         host=unquote(parts.hostname or ""),
         port=port,
-        tls=parts.scheme == "rediss",
-        username=unquote(parts.username) if parts.username else os.environ.get(USERNAME_VARIABLE),
+        tls=tls,
+        username=username,
         password=os.environ.get(PASSWORD_VARIABLE),
         database=int(path or 0),
+        secret=secret,
     )
 
 
@@ -95,19 +126,41 @@ def connect(endpoint: Endpoint, *, timeout_seconds: float = 5.0) -> Any:
     from redis.retry import Retry
 
     client = redis.Redis(
-        host=endpoint.host, port=endpoint.port, db=endpoint.database,
-        username=endpoint.username, password=endpoint.password, decode_responses=True, protocol=2,
+        host=endpoint.host, port=endpoint.port, db=endpoint.database, **_authentication(endpoint),
+        decode_responses=True, protocol=2,
         encoding_errors="surrogateescape",  # other people's keys may be any bytes: they come and go unharmed
         socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0),
         **({"ssl": True, "ssl_ca_certs": endpoint.ca_bundle or os.environ.get(CA_BUNDLE_VARIABLE)}
            if endpoint.tls else {}),
     )
     try:
-        client.ping()
+        try:
+            client.ping()
+        except redis.AuthenticationError:
+            if endpoint.secret is None:
+                raise
+            client.ping()  # with what is there now
     except (redis.RedisError, OSError) as error:
         client.close()
         raise _explain(endpoint, error) from error
     return client
+
+
+def _authentication(endpoint: Endpoint) -> dict[str, Any]:
+    """redis-py's options. A source is asked anew for every connection after the first: it may be rotated."""
+    if endpoint.secret is None:
+        return {"username": endpoint.username, "password": endpoint.password}
+    from redis import CredentialProvider
+
+    class Source(CredentialProvider):  # type: ignore[misc]  # redis-py is not followed
+        has_asked = False
+
+        def get_credentials(self) -> tuple[str, ...]:
+            found = endpoint.renewed() if self.has_asked else endpoint.credentials()
+            self.has_asked = True
+            return tuple(part for part in found or () if part is not None)
+
+    return {"credential_provider": Source()}
 
 
 @contextlib.contextmanager
@@ -126,11 +179,13 @@ def _explain(endpoint: Endpoint, error: Exception) -> TargetError:
 
     text = str(error)
     if isinstance(error, redis.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+        how = f"put it into the environment as {PASSWORD_VARIABLE}, and an ACL user as {USERNAME_VARIABLE}"
         return AuthRequired(
-            f"{endpoint.url} wants a password" if endpoint.password is None else
+            f"{endpoint.url} wants a password" if endpoint.password is None and endpoint.secret is None else
             f"{endpoint.url} does not accept the password given",
             got=text,
-            do=f"put it into the environment as {PASSWORD_VARIABLE}, and an ACL user as {USERNAME_VARIABLE}",
+            do=how if endpoint.secret is None else
+            f"correct the user ({USERNAME_VARIABLE}), or what the secret holds",
         )
     if isinstance(error, redis.BusyLoadingError | redis.ResponseError) or "max number of clients" in text:
         return TargetError(
