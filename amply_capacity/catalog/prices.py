@@ -13,7 +13,7 @@ from amply_capacity.catalog.nodes import node_types
 from amply_capacity.errors import BadInput, NotOffered, UnknownName
 
 __all__ = ["ENGINES", "TERMS", "Price", "forget", "name_faults", "offered", "price", "prices", "regions",
-           "term_months"]
+           "term_months", "terms_of"]
 
 ENGINES = ("redis", "valkey")
 TERMS = ("on_demand", "1yr_no", "1yr_partial", "1yr_all", "3yr_no", "3yr_partial", "3yr_all")
@@ -79,6 +79,12 @@ def offered(region: str, engine: str) -> tuple[Price, ...]:
 def prices() -> tuple[Price, ...]:
     """Every price in the catalog, retired node types included, ordered by region, engine, node type, term."""
     return tuple(map(_from_row, _rows().values()))
+
+
+def terms_of(region: str, engine: str, node_type: str) -> Mapping[str, Price]:
+    """The known prices of that node by term, in the order of TERMS."""
+    keys = [(region, engine, node_type, term) for term in TERMS]
+    return {key[3]: _from_row(_rows()[key]) for key in keys if key in _rows()}
 
 
 @functools.cache

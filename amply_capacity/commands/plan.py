@@ -27,13 +27,13 @@ def plan(
 ) -> None:
     """Decide: node type, replica, upgrades and cost by month.
 
-    Examples:
-    amply-capacity plan --run data/examples/mixed --demand data/demand.example.toml
+    Example: amply-capacity plan --run data/examples/mixed --demand data/demand.example.toml, or
     amply-capacity plan --fleet fleet.csv
     """
     if fleet is not None:
         if run or demand:
-            raise BadInput("a fleet's table names its own runs and demands", got="--fleet with --run or --demand",
+            raise BadInput("a fleet's table names its own runs and demands",
+                           got="--fleet with --run or --demand",
                            do="give --fleet alone, or --run and --demand")
         _fleet(fleet, worlds, seed, json_)
         return

@@ -136,7 +136,7 @@ class ResponseTimes:
 
     @property
     def tightest_ms(self) -> float:
-        return min(getattr(self, each.name).mid for each in fields(self))
+        return min(float(getattr(self, each.name).mid) for each in fields(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

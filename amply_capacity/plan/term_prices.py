@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
 from amply_capacity.catalog.faults import refuse
-from amply_capacity.catalog.prices import TERMS, Price, name_faults, prices, term_months
+from amply_capacity.catalog.prices import TERMS, Price, name_faults, term_months, terms_of
 from amply_capacity.plan.holdings import Holding
 from amply_capacity.plan.savings_plan import SAVINGS_PLAN, savings_plan
 
@@ -35,7 +34,6 @@ class TermPrice:
     """Whether a figure is arithmetic from other prices."""
 
 
-@functools.cache
 def term_prices(region: str, engine: str, node_type: str) -> Mapping[str, TermPrice]:
     """By term, those of `catalog.prices.TERMS` and `savings_plan`, in that order.
 
@@ -45,7 +43,7 @@ def term_prices(region: str, engine: str, node_type: str) -> Mapping[str, TermPr
     Example: `term_prices("us-east-1", "redis", "cache.t3.micro")["1yr_all"].usd_per_month` is 95 / 12.
     """
     refuse(name_faults(region, engine, node_type))
-    known = _by_node().get((region, engine, node_type), {})
+    known = terms_of(region, engine, node_type)
     found = {}
     for term in TERMS:
         if term in known:
@@ -67,11 +65,3 @@ def _priced(found: Price) -> TermPrice:
 
 def _unknown(term: str, months: int | None, reason: str) -> TermPrice:
     return TermPrice(term, months, None, None, None, reason, None, None)
-
-
-@functools.cache
-def _by_node() -> Mapping[tuple[str, str, str], Mapping[str, Price]]:
-    by_node: dict[tuple[str, str, str], dict[str, Price]] = {}
-    for found in prices():
-        by_node.setdefault((found.region, found.engine, found.node_type), {})[found.term] = found
-    return by_node

@@ -79,11 +79,11 @@ def picture(figure: Figure, claim: str, note: str = "") -> Picture:
     return Picture(svg, claim)
 
 
-def plain_logarithm(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 of each decade, as plain numbers."""
+def plain_logarithm(axis: Axis, *, is_long: bool = False) -> None:
+    """Ticks at 1, 2 and 5 of each decade, of a long axis at 1, as plain numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=(1.0,) if is_long else (1.0, 2.0, 5.0)))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}")
 

@@ -1,11 +1,8 @@
-"""Money and bills as text."""
+"""Money as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-__all__ = ["bill_text", "usd"]
+__all__ = ["usd"]
 
 
 def usd(amount: float | None) -> str:
@@ -13,11 +10,3 @@ def usd(amount: float | None) -> str:
     if amount is None:
         return "unknown"
     return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${amount:,.2f}"
-
-
-def bill_text(bill: Mapping[str, Any]) -> str:
-    """A bill for a terminal: its lines with sources, the sum, and what is not in it."""
-    lines = [f"{usd(line['usd']):>12}  {line['quantity']:,g} {line['unit']}  {line['what']}\n"
-             f"{'':14}source: {line['source']}, as of {line['as_of']}" for line in bill["lines"]]
-    total = f"{usd(bill['usd_per_month']):>12}  a month"
-    return "\n".join([*lines, total, *(f"{'':14}{note}" for note in bill["notes"])])

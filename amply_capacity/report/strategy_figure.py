@@ -11,6 +11,7 @@ from amply_capacity.report.money import usd
 __all__ = ["strategies"]
 
 _ROW_INCHES, _REST_INCHES = 0.36, 1.5
+_LONG = 300.0
 
 
 def strategies(plan: Mapping[str, Any]) -> Picture:
@@ -44,8 +45,8 @@ def strategies(plan: Mapping[str, Any]) -> Picture:
             label.set_color(INK)
             label.set_fontweight("bold" if one is own else "normal")
         axes.set_xscale("log")
-        plain_logarithm(axes.xaxis)
         low, high = axes.get_xlim()
+        plain_logarithm(axes.xaxis, is_long=high > _LONG * low)
         axes.set_xlim(low, high * 1.35)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"USD over {months} months, logarithmic")

@@ -108,7 +108,8 @@ def strategies(plan: Plan) -> Styler:
     """Ways through the horizon, the expected cheapest first; those that could not be priced last."""
     unknown = float("inf")
     rows = [{
-        "way": one["name"], "first month": one["usd_first_month"], "expected total": one["usd_total_expected"],
+        "way": one["name"], "first month": one["usd_first_month"],
+        "expected total": one["usd_total_expected"],
         "against the plan": one["difference_expected"], "cheaper in": one["probability_cheaper"],
         "ahead from": one["break_even_month"] or "", "what has to change": one["changes"],
         "note": one["note"],
@@ -123,7 +124,8 @@ def strategies(plan: Plan) -> Styler:
 def influences(plan: Plan) -> Styler:
     """What is worth knowing better before deciding."""
     frame = pd.DataFrame(plan["influences"], columns=["number", "worth_usd_per_month", "how"])
-    return _shown(frame.rename(columns={"worth_usd_per_month": "worth a month"}), {"worth a month": "${:,.2f}"})
+    frame = frame.rename(columns={"worth_usd_per_month": "worth a month"})
+    return _shown(frame, {"worth a month": "${:,.2f}"})
 
 
 def excuses(plan: Plan) -> Styler:
@@ -151,7 +153,8 @@ def months(plan: Plan) -> Styler:
     """The bill of each month: the 5, 25, 50, 75 and 95 % worlds."""
     columns = ["month", "node_type", "shards", "usd_low", "usd_lower", "usd_mid", "usd_upper", "usd_high",
                "nothing_fits"]
-    frame = pd.DataFrame(plan["months"])[columns].astype({name: "float64" for name in columns if "usd" in name})
+    frame = pd.DataFrame(plan["months"])[columns]
+    frame = frame.astype({name: "float64" for name in columns if "usd" in name})
     money = {name: "${:,.2f}" for name in columns if "usd" in name}
     return _shown(frame, {**money, "nothing_fits": "{:.1%}"})
 

@@ -31,7 +31,7 @@ def test_the_plan_has_the_keys_of_the_contract(amply_process: Callable, options:
     assert all(set(excuse) >= {"node_type", "constraint", "reason"} for excuse in plan["excuses"])
     assert set(plan["replica"]) >= {"verdict", "probability", "break_even"}
     assert plan["replica"]["verdict"] in {"add", "do not add", "undecided"}
-    assert len(plan["months"]) == 24
+    assert len(plan["months"]) == 36
     wanted = {"month", "node_type", "usd_low", "usd_mid", "usd_high"}
     assert all(set(month) >= wanted for month in plan["months"])
 

@@ -14,8 +14,9 @@ from amply_capacity.model.digest import digest
 from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.cost import nodes_bill
 from amply_capacity.report import tables
+from amply_capacity.report.bill_text import bill_text
 from amply_capacity.report.document import conclusion
-from amply_capacity.report.money import bill_text, usd
+from amply_capacity.report.money import usd
 from amply_capacity.report.text import evidence_text, plan_text
 from amply_capacity.run.reader import Run, read_run
 
