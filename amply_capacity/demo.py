@@ -13,7 +13,7 @@ from amply_capacity.files import DATA_DIR, REPORTS_DIR, ROOT
 from amply_capacity.model.cpu import cpu_us_per_command
 from amply_capacity.progress import say
 from amply_capacity.report.document import document_of
-from amply_capacity.report.files import write_report
+from amply_capacity.report.files import FORMATS, write_report
 from amply_capacity.report.notebooks import execute, notebooks
 from amply_capacity.run.reader import read_run
 from amply_capacity.target.program import find_server
@@ -49,9 +49,10 @@ def run_demo(seconds: int, out: Path | None) -> dict[str, Path]:
     stage(3, f"executing {len(notebooks())} notebooks")
     executed = execute(notebooks(), out / "notebooks", run, demand)
     stage(4, "writing the report")
-    html, json_ = write_report(document_of([run], demand), out, ["html", "json"])
-    say(f"demo  done {time.monotonic() - began:5.1f} s  open {html}")
-    return {"report": html, "json": json_, "run": run, "notebooks": executed[0].parent}
+    written = write_report(document_of([run], demand), out, FORMATS)
+    say(f"demo  done {time.monotonic() - began:5.1f} s  open {written[0]}")
+    names = ("report", "pdf", "xlsx", "markdown", "json")
+    return {**dict(zip(names, written, strict=True)), "run": run, "notebooks": executed[0].parent}
 
 
 def _record(run: Path, demand: Path, seconds: int) -> None:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import accuracy, clocks, drills, knee, load, network, report, simulator, startup, throughput
+from bench import (
+    accuracy,
+    clocks,
+    drills,
+    knee,
+    load,
+    network,
+    plan,
+    production,
+    report,
+    simulator,
+    startup,
+    throughput,
+)
 
 _PARTS = {"throughput", "drills"}
 """What `accuracy` has too, so that without a name they are not measured twice."""
@@ -20,6 +33,8 @@ def main(arguments: list[str]) -> int:
         "simulator": simulator.table,
         "accuracy": accuracy.table,
         "drills": drills.table,
+        "plan": plan.table,
+        "production": production.table,
         "report": report.table,
         "throughput": lambda: accuracy.table((network.experiments, throughput.experiments)),
     }

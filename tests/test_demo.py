@@ -29,8 +29,10 @@ def test_the_demo_records_executes_and_reports_with_progress_and_leaves_no_serve
         env=os.environ | {"AMPLY_STATE_DIR": str(state)})
     assert done.returncode == 0, done.stderr[-3000:]
     files = json.loads(done.stdout)
-    assert files == {"report": str(out / "report.html"), "json": str(out / "report.json"),
-                     "run": str(out / "run"), "notebooks": str(out / "notebooks")}
+    assert files == {"report": str(out / "report.html"), "pdf": str(out / "report.pdf"),
+                     "xlsx": str(out / "report.xlsx"), "markdown": str(out / "report.md"),
+                     "json": str(out / "report.json"), "run": str(out / "run"),
+                     "notebooks": str(out / "notebooks")}
 
     stages = re.findall(r"^demo  (\d/4|done) +\d+\.\d s  \S", done.stderr, re.MULTILINE)
     assert stages == ["1/4", "2/4", "3/4", "4/4", "done"]
@@ -44,7 +46,7 @@ def test_the_demo_records_executes_and_reports_with_progress_and_leaves_no_serve
     plan = json.loads((out / "report.json").read_text())["plan"]
     assert plan["chosen"]["node_type"].startswith("cache.")
     assert plan["replica"]["verdict"] in {"add", "do not add", "undecided"}
-    assert len(plan["months"]) == 24
+    assert len(plan["months"]) == 36
     assert [row["run_id"] for row in plan["evidence"]] == [run.name]
     assert run.name in (out / "report.html").read_text()
     for path in notebooks():

@@ -44,6 +44,8 @@ def target_mark(
         "--allow-replicas", help="It may be the primary of a replication group, or of shards.")] = False,
     allow_eviction: Annotated[bool, typer.Option(
         "--allow-eviction", help="The load may push keys of others out of memory.")] = False,
+    allow_drills: Annotated[bool, typer.Option(
+        "--allow-drills", help="It may be failed over on purpose; what it holds may be lost.")] = False,
     json_: Json = False,
 ) -> None:
     """Mark an empty server (on a Redis Cluster each primary) as a test target, with a key without TTL.
@@ -59,7 +61,8 @@ def target_mark(
     except ValueError:
         raise BadInput("--until is no date", got=repr(until), do="give it as YYYY-MM-DD") from None
     content = guard.mark(url, owner, last_day, today=date.today(), allow_shared_keys=allow_shared_keys,
-                         allow_replicas=allow_replicas, allow_eviction=allow_eviction)
+                         allow_replicas=allow_replicas, allow_eviction=allow_eviction,
+                         allow_drills=allow_drills)
     several = f" ({content['servers']} primaries)" if content["servers"] > 1 else ""
     print_answer(json_, content,
                  f"{content['url']} is a test target of {owner} until {content['until']}{several}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
+from amply_capacity.load.journal import Journal
 from amply_capacity.load.options import Options
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.pacer import Pacer
@@ -20,6 +21,7 @@ from amply_capacity.load.wire import RawBatch
 from amply_capacity.target.guard import Target
 from amply_capacity.traffic.application import Application
 from amply_capacity.traffic.arrivals import DayRate, SteadyRate, positions
+from amply_capacity.traffic.operation import Operation
 from amply_capacity.traffic.population import Population, PopulationShape
 
 if TYPE_CHECKING:
@@ -97,6 +99,20 @@ class Campaign:
         options = self.options
         return opener(self.target.endpoint, self.target.cluster, self.topology, options.timeout_seconds,
                       options.rate is not None or options.think_time_seconds > 0.0)
+
+    @cached_property
+    def journal(self) -> Journal | None:
+        """Where this process writes down what became of each operation; None unless asked to."""
+        directory = self.options.journal
+        return None if directory is None else Journal(directory / f"{self.worker_index}.jsonl")
+
+    def follow(self, use_case: str, name: str, operation: Operation) -> Operation:
+        """The operation, written down where that is asked for."""
+        return operation if self.journal is None else self.journal.follow(use_case, name, operation)
+
+    def followed(self, use_case: str, name: str, make: Callable[[], Operation]) -> Callable[[], Operation]:
+        """A maker of such operations; the same one where none are written down, since it is called a lot."""
+        return make if self.journal is None else lambda: self.follow(use_case, name, make())
 
     def pace(self, rng: Random) -> Pace | None:
         """A new client's way through the schedule; None in a closed loop."""

@@ -320,7 +320,7 @@ class Director:
         if load is not None:
             self._keeper.kill()
             with contextlib.suppress(Exception):
-                loading.end_load(load)
+                loading.end_load(load, leaves_keys=self.options.leave_keys)
         if self._own_core is not None:
             self._own_core.give_back()
             self._own_core = None

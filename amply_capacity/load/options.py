@@ -55,6 +55,8 @@ class Options:
     share_cores: bool = False
     predict_from: tuple[str, ...] = ()
     pool_size: int | None = None
+    journal: Path | None = None
+    leave_keys: bool = False
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -128,6 +130,12 @@ def add_options(parser: ArgumentParser) -> None:
                        default=bool(os.environ.get("AMPLY_SHARE_CORES")),
                        help="let the system place a local server; without, a single one has a core of its "
                             "own, as a node's engine has (also by AMPLY_SHARE_CORES=1)")
+    group.add_argument("--journal", dest="amply_journal", metavar="DIR", default=None,
+                       help="write down there what became of every operation and every write to a key, for "
+                            "whoever looks afterwards, as a drill does; it grows with the traffic")
+    group.add_argument("--leave-keys", dest="amply_leave_keys", action="store_true",
+                       help="let the run's keys stay on the target, for whoever looks at them; they go with "
+                            "the next run, or with the cluster")
 
 
 def read_options(parsed: Namespace) -> Options:
@@ -212,6 +220,8 @@ def read_options(parsed: Namespace) -> Options:
             getattr(parsed, "amply_predict_from", None) or "").split(",") if name.strip()),
         share_cores=bool(getattr(parsed, "amply_share_cores", False)),
         pool_size=getattr(parsed, "amply_pool_size", None),
+        journal=Path(parsed.amply_journal) if getattr(parsed, "amply_journal", None) else None,
+        leave_keys=bool(getattr(parsed, "amply_leave_keys", False)),
     )
 
 

@@ -247,14 +247,20 @@ class ShardedConnection:
         return [reply for answer in answers for reply in answer]
 
     def connect(self) -> None:
-        """Learn who owns the slots, and connect to one primary. Raises OSError or ReplyError."""
-        connection = self._to(self._slots.primary_of(None))
-        try:
-            if connection.is_closed:
-                connection.connect()
-        except OSError:
-            self._slots.suspect()
-            raise
+        """Learn who owns the slots, and connect to one primary that answers, so that the loss of one shard is
+        not the loss of all. Raises OSError or ReplyError where none does."""
+        failure: OSError | None = None
+        for node in self._slots.primaries():
+            try:
+                connection = self._to(node)
+                if connection.is_closed:
+                    connection.connect()
+                return
+            except OSError as error:
+                self._slots.suspect()
+                failure = error
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Close all of them; the next command opens those that it needs."""

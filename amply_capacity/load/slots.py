@@ -85,6 +85,11 @@ class SlotMap:
             raise ConnectionError("no node of the cluster has told who owns the slots")
         return owner
 
+    def primaries(self) -> list[Endpoint]:
+        """The owners of slots, each once; asked for as by `primary_of`. Raises OSError where none is known.
+        """
+        return list(dict.fromkeys([self.primary_of(None), *(one for one in self._owners if one is not None)]))
+
     def at(self, address: str, asked: Endpoint) -> Endpoint:
         """The node of a redirect's `host:port`, as `asked` gave it; without a host it is `asked`'s."""
         host, _, port = address.rpartition(":")

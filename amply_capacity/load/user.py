@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from random import Random
+from random import Random, random
 from time import perf_counter
 from types import FunctionType
 from typing import Any, ClassVar, cast
@@ -29,6 +29,7 @@ __all__ = ["Performed", "RedisUser", "operation_tasks", "plays"]
 
 _LOGGER = logging.getLogger(__name__)
 _RECONNECT_WAIT_SECONDS = 0.2
+"""Mean; from half to one and a half, for all that are cut off at one moment would try again in step."""
 _FOR_EVER_SECONDS = 1e9
 _TASKS_A_ROUND = 100
 
@@ -68,8 +69,10 @@ class RedisUser(User):  # type: ignore[misc]
         self._application = campaign.application()
         self._operations = {name: (known.use_case, getattr(self._application, known.method))
                             for name, known in OPERATIONS.items()}
-        self.playable = {task: (task.use_case, task.operation, task.bound(self))
-                         for task in self.tasks if hasattr(task, "bound")}
+        self.playable = {
+            task: (task.use_case, task.operation,
+                   campaign.followed(task.use_case, task.operation, task.bound(self)))
+            for task in self.tasks if hasattr(task, "bound")}
         if campaign.options.pool_size is not None:
             self._open_once()
         client = campaign.next_client()
@@ -103,9 +106,10 @@ class RedisUser(User):  # type: ignore[misc]
 
     def play(self, use_case: str, name: str, operation: Operation) -> str:
         """Play any operation, recorded under these names; its outcome."""
-        outcome = self._player.play(use_case, name, operation, self.intended)
+        followed = self._campaign.follow(use_case, name, operation)
+        outcome = self._player.play(use_case, name, followed, self.intended)
         if outcome == "unreachable":
-            gevent.sleep(_RECONNECT_WAIT_SECONDS)  # a refused connection must not become a busy loop
+            _wait_to_reconnect()
         return outcome
 
     @contextmanager
@@ -118,13 +122,14 @@ class RedisUser(User):  # type: ignore[misc]
         """
         use_case, operation = self._operations[name]
         held: list[Played] = []
-        performed = Performed(self._player.play(use_case, name, operation(), self.intended, held))
+        followed = self._campaign.follow(use_case, name, operation())
+        performed = Performed(self._player.play(use_case, name, followed, self.intended, held))
         try:
             yield performed
         finally:
             self._player.record(held[0], performed.complaint)
         if performed.outcome == "unreachable":
-            gevent.sleep(_RECONNECT_WAIT_SECONDS)
+            _wait_to_reconnect()
 
     def wait_time(self) -> float:
         """Seconds until the next operation should start; 0 when that moment has passed."""
@@ -201,6 +206,11 @@ class _Rounds(DefaultTaskSet):  # type: ignore[misc]
         if user._state == LOCUST_STATE_STOPPING:
             raise StopUser()
         user._state = LOCUST_STATE_RUNNING
+
+
+def _wait_to_reconnect() -> None:
+    """A refused connection must not become a busy loop."""
+    gevent.sleep(_RECONNECT_WAIT_SECONDS * (0.5 + random()))
 
 
 def plays(use_case: str, operation: str) -> Callable[[Callable[[Any], Operation]], Callable[[Any], None]]:

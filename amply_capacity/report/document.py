@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from amply_capacity import __version__
-from amply_capacity.model.digest import digest
+from amply_capacity.model.evidence import Evidence
 from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.recorded import plan_of_runs
@@ -45,7 +45,8 @@ def plan_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, s
 def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_000, seed: int = 1) -> Document:
     """The report document; the same runs, demand and seed give the same one. Raises as `plan_of` does."""
     recorded = tuple(read_run(run) for run in runs)
-    made = plan_of_runs(recorded, demand, worlds=worlds, seed=seed).as_json()
+    plan = plan_of_runs(recorded, demand, worlds=worlds, seed=seed)
+    made, evidence = plan.as_json(), {one.run_id: one for one in plan.figures.runs}
     content = {
         "schema": SCHEMA,
         "title": "Sizing report",
@@ -53,7 +54,7 @@ def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_00
         "conclusion": conclusion(made),
         "warnings": list(dict.fromkeys(warning for run in made["evidence"] for warning in run["warnings"])),
         "plan": made,
-        "runs": [_run_facts(run) for run in recorded],
+        "runs": [_run_facts(run, evidence[run.name]) for run in recorded],
         "versions": {"amply_capacity": __version__, "numpy": np.__version__, "pandas": pd.__version__},
     }
     return Document(content, recorded)
@@ -88,9 +89,8 @@ def month_text(month: str) -> str:
     return f"{_MONTHS[int(number) - 1]} {year}"
 
 
-def _run_facts(run: Run) -> dict[str, Any]:
+def _run_facts(run: Run, evidence: Evidence) -> dict[str, Any]:
     table = operation_table(run)
-    evidence = digest(run)
     footprint = evidence.footprint
     sizes = {name: value.rounded(1) for name in _SIZES if (value := getattr(footprint, name)) is not None}
     cpu = evidence.cpu_us_per_command

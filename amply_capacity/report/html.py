@@ -6,6 +6,7 @@ from pathlib import Path
 
 from amply_capacity.report import figures
 from amply_capacity.report.document import Document, month_text
+from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.money import usd
 from amply_capacity.report.numbers import assumed
 
@@ -18,8 +19,11 @@ _ITEMS = {
 }
 
 
-def render_html(document: Document) -> str:
-    """The page of a report document. Every text from outside is escaped by the template engine."""
+def render_html(document: Document, pictures: Pictures | None = None) -> str:
+    """The page of a report document; `pictures` are its figures, where they are drawn already.
+
+    Every text from outside is escaped by the template engine.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
@@ -27,16 +31,9 @@ def render_html(document: Document) -> str:
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
                             "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item}
     plan = document.content["plan"]
-    drawn = {
-        "headroom": figures.headroom(plan), "memory_bill": figures.memory_bill(plan),
-        "memory_by_month": figures.memory_by_month(plan), "cost_by_month": figures.cost_by_month(plan),
-        "replica_balance": figures.replica_balance(plan), "strategies": figures.strategies(plan),
-    }
-    of_runs = {run.name: {"throughput": figures.throughput(run), "latency": figures.latency(run),
-                          "knee": figures.knee_of_run(run)}
-               for run in document.recorded}
+    drawn = pictures or Pictures(document)
     return environment.get_template("report.html").render(
-        doc=document.content, plan=plan, figures=drawn, run_figures=of_runs,
+        doc=document.content, plan=plan, figures=drawn.of_plan, run_figures=drawn.of_runs,
         css=(_TEMPLATES / "report.css").read_text(),
     )
 

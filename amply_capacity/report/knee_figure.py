@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from amply_capacity.model.knee_curve import CurvePoint, KneeCurve, knee_of
 from amply_capacity.model.latency import latency_over_time
+from amply_capacity.report import production_figure
 from amply_capacity.report.look import (
     ACCENT,
     CALM,
@@ -38,6 +39,8 @@ def knee_of_run(run: Run) -> Picture | None:
 
 def latency_against_load(run: Run) -> Picture:
     """The curve of the run's knee search; without one, p99 against the load, a point per second."""
+    if run.is_production:
+        return production_figure.no_load(run)
     return knee_of_run(run) or _seconds(run)
 
 

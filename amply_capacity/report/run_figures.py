@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amply_capacity.model.latency import latency_over_time
+from amply_capacity.report import production_figure
 from amply_capacity.report.look import ACCENT, PALETTE, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.run.reader import Run
 
@@ -12,7 +13,9 @@ _SECOND = "second of the measured phase"
 
 
 def throughput(run: Run) -> Picture:
-    """Operations a second of the recording, stacked by use case."""
+    """Operations a second of the recording, stacked by use case; of production its commands."""
+    if run.is_production:
+        return production_figure.commands(run)
     first, last = run.measured_seconds
     requests = run.requests
     own = (requests["command"] == "") & (requests["clock"] == "service")
@@ -44,6 +47,8 @@ def latency(run: Run) -> Picture:
 
     Open loop: response time, so that a stall of the server shows in full; closed loop: service time.
     """
+    if run.is_production:
+        return production_figure.latency(run)
     clock = "service" if run.manifest["arrivals"] == "closed" else "response"
     first, last = run.measured_seconds
     p50 = latency_over_time(run, clock, 0.5).loc[first:last]
@@ -65,6 +70,8 @@ def latency(run: Run) -> Picture:
 
 def server_cpu(run: Run) -> Picture:
     """CPU of the server's engine over the measured phase, in percent of one core."""
+    if run.is_production:
+        return production_figure.cpu(run)
     first, last = run.measured_seconds
     rows = run.server[run.server["second"].between(first, last)].dropna(subset=["EngineCPUUtilization"])
     percent = rows["EngineCPUUtilization"]

@@ -33,8 +33,8 @@ from amply_capacity.target.mark import (
 from amply_capacity.target.primaries import Primary, lease_seat, open_primaries
 from amply_capacity.target.refusal import refusal
 
-__all__ = ["MARK_KEY", "Target", "admit", "being_loaded", "check", "clean", "lock_path", "mark",
-           "open_target", "resolve", "unmark"]
+__all__ = ["MARK_KEY", "Target", "admit", "being_loaded", "check", "check_drills", "clean", "lock_path",
+           "mark", "open_target", "resolve", "unmark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def admit(target: Target) -> Any:
 
 
 def mark(url: str, owner: str, until: date, *, today: date, allow_shared_keys: bool = False,
-         allow_replicas: bool = False, allow_eviction: bool = False) -> dict[str, Any]:
+         allow_replicas: bool = False, allow_eviction: bool = False,
+         allow_drills: bool = False) -> dict[str, Any]:
     """Mark every primary of a server as a test target until a day, or change the mark that it bears.
 
     Raises Refused for what is there and not allowed (keys of others, replicas, their eviction), BadInput for
@@ -84,7 +85,7 @@ def mark(url: str, owner: str, until: date, *, today: date, allow_shared_keys: b
     if until < today:
         raise BadInput("the mark's last day has passed", got=f"--until {until}", do="give a day to come")
     target = resolve(url)
-    wanted = Mark(owner, until, allow_shared_keys, allow_replicas, allow_eviction)
+    wanted = Mark(owner, until, allow_shared_keys, allow_replicas, allow_eviction, allow_drills)
     with open_target(target) as primaries:
         for primary in primaries:
             _check_server(primary, wanted)
@@ -130,6 +131,19 @@ def check(target: Target, primaries: Iterable[Primary]) -> None:
                 raise refusal(primary.endpoint, "another server answers on this cluster's port")
     with explained(target.endpoint):
         _check_nobody_loads(target, servers)
+
+
+def check_drills(target: Target, primaries: Iterable[Primary]) -> None:
+    """Raise Refused unless these primaries may be broken: a cluster of ours, or their mark allows it."""
+    if target.cluster is not None:
+        return
+    for primary in primaries:
+        with explained(primary.endpoint):
+            _check_mark(primary)
+            found = read_mark(primary.client, mark_key(primary.slots))
+        if found is None or not found.allow_drills:
+            raise refusal(primary.endpoint, "it is not marked for drills",
+                          _allowing(primary.endpoint, "drills"))
 
 
 def being_loaded(target: Target, holder: str) -> Refused:
@@ -214,6 +228,7 @@ def _check_eviction(primary: Primary, other_databases_expire: bool) -> None:
 
 def _allowing(endpoint: Endpoint, permission: str) -> str:
     effect = {"replicas": "they then receive the load too", "eviction": "they may then be lost",
-              "shared-keys": "only our own are ever removed"}[permission]
+              "shared-keys": "only our own are ever removed",
+              "drills": "it is then failed over, and what it holds may be lost"}[permission]
     return ("have its owner allow it with `amply-capacity target mark "
             f"{endpoint.url} --owner you@example.com --allow-{permission}` ({effect})")

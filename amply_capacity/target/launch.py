@@ -7,20 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
+from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import AmplyError, PortInUse, ServerFailed
 from amply_capacity.target import process
+from amply_capacity.target.certificates import CertificateFiles
 from amply_capacity.target.configuration import Settings
 from amply_capacity.target.described import SENTINEL, Cluster, Node, describe
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.private import write_private
-from amply_capacity.target.program import ServerProgram
+from amply_capacity.target.program import ServerProgram, find_server
 
 __all__ = ["Launcher"]
 
 _READY_SECONDS = 15.0
 _START_ATTEMPTS = 5  # a free port can be taken between the look and the start
 _POLL_SECONDS = 0.02
+_MAXCLIENTS = 10000  # Redis' own default
 
 Lines = Callable[[Path, int], list[str]]
 """The configuration of a server with that directory and port."""
@@ -41,6 +45,31 @@ class Launcher:
         self._stays = stays
         self._port = port
         """The first server's, where the user chose it."""
+
+    @classmethod
+    def of(cls, cluster: Cluster, *, tell: Callable[[str], None] = lambda _text: None) -> Self:
+        """For a cluster that is up: to start a server of it again that has ended, or one more."""
+        maxclients = node_type(cluster.node_type).maxclients if cluster.node_type else _MAXCLIENTS
+        settings = Settings(
+            cluster.maxmemory_bytes, maxclients, cluster.endpoint_of(cluster.nodes[0]).password,
+            CertificateFiles.below(cluster.directory) if cluster.tls else None)
+        # A description holds what a link leads to, on Debian redis-check-rdb: by that name another program.
+        found = find_server()
+        program = found if str(found.path.resolve()) == cluster.program else ServerProgram(
+            Path(cluster.program), "the cluster", cluster.engine, cluster.version, cluster.allocator)
+        return cls(cluster, program, settings, stays=cluster.owner_pid is None, port=None, tell=tell)
+
+    def relaunch(self, node: Node, *options: str) -> Node:
+        """Start a server again that has ended, in its directory and on its port, and wait until it answers.
+
+        Its configuration is its own, with `options` after it as on a command line. Raises as `launch` does.
+        """
+        return self._spawn(node, *options)
+
+    def retire(self, node: Node, successor: Node) -> None:
+        """Another server has taken the place of one that has ended: its description follows."""
+        others = (one for one in self.cluster.nodes if one.name not in {node.name, successor.name})
+        self._record((successor, *others))
 
     def launch(self, name: str, role: str, lines: Lines, *, shard: int = 0, with_bus: bool = False) -> Node:
         """Start a server and wait until it answers; on another port where the free one was taken meanwhile.
@@ -81,7 +110,10 @@ class Launcher:
         for stale in ("redis.log", "nodes.conf"):  # an earlier attempt's words are not this one's
             (node.directory / stale).unlink(missing_ok=True)
         write_private(configuration, "\n".join(lines) + "\n")
-        command = [str(self._program.path), str(configuration)]
+        return self._spawn(node)
+
+    def _spawn(self, node: Node, *options: str) -> Node:
+        command = [str(self._program.path), str(node.directory / "redis.conf"), *options]
         try:
             server = process.spawn([*command, "--sentinel"] if node.role == SENTINEL else command,
                                    node.directory, stays=self._stays)
@@ -94,9 +126,9 @@ class Launcher:
         node = replace(node, pid=server.pid)
         before = self.cluster.nodes
         try:
-            self._record((*before, node))
+            self._record(_with(before, node))
             answered = self._wait_until_it_answers(node)
-            self._record((*before, answered))
+            self._record(_with(before, answered))
             return answered
         except BaseException:
             process.end_all([node.pid], node.directory, self._program.path)
@@ -125,6 +157,13 @@ class Launcher:
             if time.monotonic() > deadline:
                 raise problem
             time.sleep(_POLL_SECONDS)
+
+
+def _with(nodes: tuple[Node, ...], node: Node) -> tuple[Node, ...]:
+    """The nodes with this one in the place of that with its name, or as the last."""
+    if all(one.name != node.name for one in nodes):
+        return (*nodes, node)
+    return tuple(node if one.name == node.name else one for one in nodes)
 
 
 def _holds(condition: Callable[[], bool]) -> bool:

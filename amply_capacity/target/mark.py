@@ -39,11 +39,13 @@ class Mark:
     """It may be a primary with replicas: a replication group."""
     allow_eviction: bool = False
     """The load may push keys of others out of memory."""
+    allow_drills: bool = False
+    """It may be failed over, or broken in other ways: what it holds may be lost."""
 
     def as_json(self) -> dict[str, Any]:
         return {"owner": self.owner, "until": self.until.isoformat(),
                 "allow_shared_keys": self.allow_shared_keys, "allow_replicas": self.allow_replicas,
-                "allow_eviction": self.allow_eviction}
+                "allow_eviction": self.allow_eviction, "allow_drills": self.allow_drills}
 
 
 def mark_key(slots: Sequence[tuple[int, int]] | None) -> str:
@@ -68,7 +70,7 @@ def read_mark(client: Any, key: str) -> Mark | None:
         content = json.loads(client.get(key)) if kind == "string" else {}
         return Mark(str(content.get("owner", "")), date.fromisoformat(content["until"]),
                     *(content.get(name) is True
-                      for name in ("allow_shared_keys", "allow_replicas", "allow_eviction")))
+                      for name in ("allow_shared_keys", "allow_replicas", "allow_eviction", "allow_drills")))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UnreadableMark(key) from None
 

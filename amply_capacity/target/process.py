@@ -20,10 +20,12 @@ from typing import NoReturn
 __all__ = [
     "BUS_OFFSET",
     "began_ticks",
+    "die_with",
     "end_all",
     "exists",
     "free_port",
     "is_free",
+    "reap",
     "spawn",
     "terminable",
     "working_below",
@@ -37,14 +39,15 @@ BUS_OFFSET = 10_000
 """A cluster-enabled Redis also listens at its port plus this (redis.conf, cluster-port)."""
 
 
-def spawn(command: list[str], directory: Path, *, stays: bool) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], directory: Path, *, stays: bool, stdin: int = subprocess.DEVNULL,
+          stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """Start a server in its directory and a session of its own; unless it `stays`, it ends when we do."""
     return subprocess.Popen(
         command, cwd=directory, start_new_session=True,
-        preexec_fn=None if stays else functools.partial(_die_with, os.getpid()),
+        preexec_fn=None if stays else functools.partial(die_with, os.getpid()),
         # Redis writes its configuration anew with the mode 0644 less the mask, and passwords stand in it.
         umask=0o077,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL,
     )
 
 
@@ -163,12 +166,18 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _die_with(parent: int) -> None:  # pragma: no cover - runs in the child between fork and exec
+def die_with(parent: int) -> None:  # pragma: no cover - runs in the child between fork and exec
+    """For a child, before its program begins: it ends with that process, or thread, that is starting it."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:  # it was killed before we asked: no signal will come
             os._exit(1)
+
+
+def reap(pid: int) -> None:
+    """Wait for the end of a server of ours that was killed a moment ago, so that nothing of it is left."""
+    _reap(pid, waits=True)
 
 
 def _reap(pid: int, *, waits: bool) -> None:

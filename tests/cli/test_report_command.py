@@ -10,31 +10,46 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("plan")
 
+FIVE = ["report.html", "report.json", "report.md", "report.pdf", "report.xlsx"]
+
 
 @pytest.fixture(scope="module")
 def options(recorded_run: Path, demand: Path) -> tuple[object, ...]:
     return ("report", "--run", recorded_run, "--demand", demand)
 
 
-def test_the_plan_in_report_json_is_the_plan_of_the_plan_command(
+def test_all_five_formats_are_written_and_the_plan_is_that_of_the_plan_command(
         amply: Callable, options: tuple, tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
     answer = amply(*options, "--out", out, "--json")
     assert answer.code == 0
-    assert answer.json == {"files": [str(out / "report.html"), str(out / "report.json")]}
+    files = [str(out / f"report.{name}") for name in ("html", "pdf", "xlsx", "md", "json")]
+    assert answer.json == {"files": files, "failed": []}
     assert json.loads((out / "report.json").read_text())["plan"] == amply("plan", *options[1:], "--json").json
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in out.iterdir()) == FIVE
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert (out / "report.xlsx").read_bytes().startswith(b"PK")
 
 
-def test_one_format_alone_can_be_asked_for(amply: Callable, options: tuple, tmp_path: Path) -> None:
-    assert amply(*options, "--out", tmp_path, "--format", "json").out == f"{tmp_path / 'report.json'}\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+def test_what_fails_is_listed_with_exit_1_and_the_rest_is_written(
+        amply: Callable, options: tuple, tmp_path: Path) -> None:
+    (tmp_path / "report.md").mkdir()
+    answer = amply(*options, "--out", tmp_path, "--format", "md,json", "--json")
+    assert answer.code == 1
+    assert answer.json["files"] == [str(tmp_path / "report.json")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.md"]
+    (failed,) = answer.json["failed"]
+    assert (failed["format"], failed["file"]) == ("md", str(tmp_path / "report.md"))
+    assert "a file cannot be written" in failed["reason"]
+    assert answer.err.startswith("amply-capacity: report.md was not written: ")
+    assert answer.err.count("\n") == 1
+    assert "Traceback" not in answer.err
 
 
 def test_an_unknown_format_is_refused_and_nothing_is_written(
         amply: Callable, options: tuple, tmp_path: Path) -> None:
     answer = amply(*options, "--out", tmp_path / "out", "--format", "html,docx")
-    answer.assert_refused("docx", "html, json")
+    answer.assert_refused("docx", "html, pdf, xlsx, md, json")
     assert not (tmp_path / "out").exists()
     amply(*options, "--out", tmp_path / "out", "--format", ",").assert_refused("format")
 
@@ -46,3 +61,9 @@ def test_a_file_where_the_folder_should_be_is_refused(
     for out in (file, file / "below"):
         amply(*options, "--out", out, "--format", "json").assert_refused(str(file))
     assert file.read_text() == "mine"
+
+
+def test_a_run_that_is_not_there_is_refused(amply: Callable, demand: Path, tmp_path: Path) -> None:
+    answer = amply("report", "--run", "no-such-run", "--demand", demand, "--out", tmp_path / "out")
+    answer.assert_refused("no-such-run")
+    assert not (tmp_path / "out").exists()

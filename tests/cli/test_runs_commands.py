@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from amply_capacity.files import RUNS_DIR
+from amply_capacity.files import DATA_DIR, EXAMPLE_RUN, RUNS_DIR
 from amply_capacity.run.reader import read_run
 from amply_capacity.run.writer import RunWriter
 
@@ -43,7 +43,11 @@ def test_the_list_shows_runs_of_this_checkout_with_their_verdict(amply: Callable
     (row,) = [row for row in listed.json["runs"] if row["directory"] == str(listed_run)]
     assert row["verdict"] == read_run(listed_run).verdict
     assert row["scenario"] == "mixed"
-    assert f"{row['run']} " in amply("runs", "list").out
+    assert row["operations_per_second"] > 0.0
+    assert row["p99_ms"] > 0.0
+    (line,) = [line for line in amply("runs", "list").out.splitlines() if line.startswith(f"{row['run']} ")]
+    assert line.split()[1:3] == [row["verdict"], "mixed"]
+    assert line.endswith(row["started_at"][:16].replace("T", " "))
 
 
 def test_a_run_is_shown_by_its_directory_and_by_its_name(amply: Callable, listed_run: Path) -> None:
@@ -68,6 +72,23 @@ def test_for_a_person_a_run_is_shown_with_bytes_hit_rate_and_cpu(amply: Callable
     text = amply("runs", "show", recorded_run).out
     for word in ("validate", "Bytes of used_memory", "session ", "Hit rate of cached reads", "µs"):
         assert word in text
+
+
+def test_a_run_is_compared_with_another_and_a_plan_with_a_plan(
+        amply: Callable, recorded_run: Path, tmp_path: Path) -> None:
+    answer = amply("runs", "compare", recorded_run, EXAMPLE_RUN, "--json")
+    assert answer.code == 0
+    assert answer.json["kind"] == "runs"
+    assert {"what", "before", "after", "change", "p_value", "verdict"} <= set(answer.json["changes"][0])
+    assert answer.json["plan"]["demand"] == str(DATA_DIR / "demand.example.toml")
+    for verdict in (one["verdict"] for one in answer.json["changes"]):
+        assert verdict in {"more", "less", "noise", "not measured"}
+    old = tmp_path / "old.json"
+    old.write_text('{"chosen": {}}')
+    amply("runs", "compare", old, old).assert_refused("made by another version", "plan schema 1")
+    amply("runs", "compare", recorded_run, old).assert_refused("a run and a plan")
+    amply("runs", "compare", old, old, "--demand", "x.toml").assert_refused("their own demand")
+    amply("runs", "compare", recorded_run, "no-such-run").assert_refused("no-such-run")
 
 
 def test_a_cut_off_run_is_refused_with_the_way_to_recover_it_and_then_recovered(

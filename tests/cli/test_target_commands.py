@@ -32,7 +32,7 @@ def test_a_server_may_be_loaded_from_its_mark_on_until_it_is_unmarked(amply: Cal
     week = (date.today() + timedelta(days=7)).isoformat()
     assert (marked.code, marked.json) == (0, {
         "url": url, "owner": "you@example.com", "until": week, "allow_shared_keys": False,
-        "allow_replicas": False, "allow_eviction": False, "servers": 1})
+        "allow_replicas": False, "allow_eviction": False, "allow_drills": False, "servers": 1})
     allowed = amply("target", "check", url, "--json")
     assert (allowed.code, allowed.json) == (0, {"allowed": True})
 

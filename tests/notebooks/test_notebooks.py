@@ -173,7 +173,7 @@ def test_a_session_takes_the_run_and_demand_given_before_those_of_the_environmen
     with pytest.raises(BadRun, match="no-such-run"):
         open_session()
     demand = tmp_path / "mine.toml"
-    demand.write_text(DEMAND.read_text().replace("horizon_months = 24", "horizon_months = 6"))
+    demand.write_text(DEMAND.read_text().replace("horizon_months = 36", "horizon_months = 6"))
     assert len(open_session(example_run, demand).plan["months"]) == 6
 
 
@@ -227,7 +227,7 @@ def test_a_session_whose_run_cannot_answer_says_so_where_the_figures_were(tmp_pa
 
 def test_the_week_of_credits_is_the_last_months_unless_another_is_asked_for() -> None:
     session = open_session(EXAMPLE_RUN, DEMAND)
-    last, same, today = session.credit_week(), session.credit_week(month=24), session.credit_week(month=0)
+    last, same, today = session.credit_week(), session.credit_week(month=36), session.credit_week(month=0)
     assert last == same
     assert isinstance(last, Picture)
     assert isinstance(today, Picture)

@@ -65,7 +65,7 @@ def test_each_verdict_has_its_words(plan: dict[str, Any], verdict: str, words: s
 
 def test_without_an_upgrade_the_conclusion_says_so(plan: dict[str, Any]) -> None:
     plan["upgrades"] = []
-    assert conclusion(plan).endswith("No upgrade is in sight for 24 months.")
+    assert conclusion(plan).endswith("No upgrade is in sight for 36 months.")
 
 
 def test_a_month_is_written_out() -> None:

@@ -89,13 +89,13 @@ def test_memory_by_month_names_the_month_in_which_the_first_type_is_outgrown(pla
     assert figures.memory_by_month(plan).claim == f"The median demand outgrows {first} in {name} {year}"
     for row in rows:
         row |= {"low": 0.1 * given, "mid": 0.2 * given, "high": 0.3 * given}
-    assert figures.memory_by_month(plan).claim == f"{first} holds the median demand for all 24 months"
+    assert figures.memory_by_month(plan).claim == f"{first} holds the median demand for all 36 months"
 
 
 def test_cost_by_month_sums_the_median_months(plan: dict[str, Any]) -> None:
     for number, month in enumerate(plan["months"]):
         month |= {"usd_low": 10.0, "usd_mid": 10.0 + number, "usd_high": 60.0}
-    assert figures.cost_by_month(plan).claim == "24 months cost $516.00 in the median world"
+    assert figures.cost_by_month(plan).claim == "36 months cost $990.00 in the median world"
 
 
 @pytest.mark.parametrize("unknown", ["usd_low", "usd_mid", "usd_high"])
@@ -106,8 +106,8 @@ def test_cost_by_month_draws_what_is_known_and_says_what_is_not(plan: dict[str, 
         month[unknown] = None
     picture = figures.cost_by_month(plan)
     assert_drawn(picture)
-    assert picture.claim == ("4 months cost $80.00 in the median world; what the other 20 cost is unknown"
-                             if unknown == "usd_mid" else "24 months cost $480.00 in the median world")
+    assert picture.claim == ("4 months cost $80.00 in the median world; what the other 32 cost is unknown"
+                             if unknown == "usd_mid" else "36 months cost $720.00 in the median world")
 
 
 def test_cost_by_month_survives_a_plan_that_knows_no_cost_at_all(plan: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ def test_cost_by_month_survives_a_plan_that_knows_no_cost_at_all(plan: dict[str,
         month |= {"usd_low": None, "usd_mid": None, "usd_high": None}
     picture = figures.cost_by_month(plan)
     assert_drawn(picture)
-    assert "the other 24 cost is unknown" in picture.claim
+    assert "the other 36 cost is unknown" in picture.claim
 
 
 @pytest.mark.parametrize("draw", OF_A_PLAN, ids=lambda draw: draw.__name__)

@@ -52,13 +52,13 @@ def text_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def test_the_page_names_the_node_the_verdict_and_the_cost_of_all_24_months(
+def test_the_page_names_the_node_the_verdict_and_the_cost_of_all_months(
         document: Document, page: str) -> None:
     plan = document.content["plan"]
     text = text_of(page)
     assert document.content["conclusion"] in text
     assert f"The verdict is {plan['replica']['verdict']} :" in text
-    assert len(plan["months"]) == 24
+    assert len(plan["months"]) == 36
     for month in plan["months"]:
         costs = " ".join(usd(month[name]) for name in ("usd_low", "usd_mid", "usd_high"))
         assert f"{month_text(month['month'])} {month['node_type']} {costs}" in text
@@ -161,4 +161,4 @@ def test_months_and_limits_that_nobody_knows_are_unknown_not_zero(changed: Calla
     text = text_of(render_html(changed(forget)))
     assert text.count("unknown") >= 2 * 18
     assert "never: users" in text
-    assert "Next upgrade none within 24 months" in text
+    assert "Next upgrade none within 36 months" in text

@@ -94,7 +94,9 @@ def test_the_tables_of_a_run_show_operations_server_and_bytes(run: Run) -> None:
 
 def test_the_tables_of_a_plan_show_its_rows(plan: dict[str, Any]) -> None:
     assert len(frame_of(tables.headroom(plan))) == len(plan["headroom"])
-    assert frame_of(tables.ranked(plan))["node_type"].iloc[0] == plan["chosen"]["node_type"]
+    assert frame_of(tables.ranked(plan))["nodes"].iloc[0] == f"1 × {plan['chosen']['node_type']}"
+    assert len(frame_of(tables.strategies(plan))) == len(plan["strategies"])
+    assert len(frame_of(tables.influences(plan))) == len(plan["influences"])
     assert len(frame_of(tables.excuses(plan))) == len(plan["excuses"])
     assert len(frame_of(tables.break_even(plan))) == 3
     assert list(frame_of(tables.months(plan))["month"]) == [row["month"] for row in plan["months"]]
@@ -110,7 +112,7 @@ def test_tables_of_a_plan_without_upgrades_excuses_or_known_costs_are_drawn(plan
     plan["replica"]["break_even"]["users"] = None
     assert frame_of(tables.upgrades(plan)).empty
     assert frame_of(tables.excuses(plan)).empty
-    assert tables.months(plan).to_html().count("not known") == 2 * 21
+    assert tables.months(plan).to_html().count("not known") == 2 * 33
     assert "not known" in tables.break_even(plan).to_html()
 
 

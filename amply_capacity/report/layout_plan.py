@@ -1,0 +1,240 @@
+"""The sections of the report that a plan fills: the first page, and a question each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from amply_capacity.report.cells import (
+    NOTHING,
+    Cell,
+    amount,
+    change,
+    count,
+    decimal,
+    given,
+    money,
+    month,
+    name,
+    number,
+    percent,
+    share,
+    words,
+)
+from amply_capacity.report.document import month_text
+from amply_capacity.report.figures import CONSTRAINTS, ITEMS
+from amply_capacity.report.layout import Column, Row, Said, Section, Table, Tile
+from amply_capacity.report.money import usd
+from amply_capacity.report.sources import Sources
+
+__all__ = ["bill_table", "constraint", "cost_section", "replica_section", "spec_table", "tiles",
+           "why_section"]
+
+Plan = Mapping[str, Any]
+
+_BREAK_EVEN = {
+    "failures_per_year": ("failures of a node per year", "failures", "per_node_year"),
+    "usd_per_downtime_minute": ("USD for each minute of downtime", "money", "usd_per_downtime_minute"),
+    "users": ("registered users", "users", "registered"),
+}
+"""What it is called, and where the demand says today's."""
+_UNITS = {"cores": "cores", "connections": ""}
+"""Said once in a row's head."""
+
+
+def constraint(named: str) -> str:
+    """A limit, or what else speaks against a node type, in words."""
+    return {"price": "Price"}.get(named) or CONSTRAINTS.get(named, named.replace("_", " "))
+
+
+def tiles(plan: Plan, sources: Sources) -> tuple[Tile, ...]:
+    """What to run, what it costs, whether with a replica, and until when."""
+    chosen, replica = plan["chosen"], plan["replica"]
+    nodes = chosen["shards"] * (1 + chosen["replicas"])
+    paid = sources.price(*_priced(plan))
+    found = [
+        Tile("Run", name(chosen["node_type"].removeprefix("cache.")),
+             f"fits in {share(chosen['probability']).text} of the worlds", sources.need(chosen["binding"])),
+        Tile("Pay a month", money(chosen["usd_per_month"]),
+             f"{_term(chosen['term'])}, {nodes} node{'s' * (nodes != 1)}", paid),
+        Tile("Replica", words(replica["verdict"]), f"pays in {share(replica['probability'], 0).text} of the "
+             "worlds", (*sources.inputs("failures", "money"), *paid)),
+    ]
+    if not plan["upgrades"]:
+        return (*found, Tile("Next upgrade", words("none"), f"within {len(plan['months'])} months",
+                             sources.inputs("users", "plan")))
+    upgrade = plan["upgrades"][0]
+    return (*found, Tile("Next upgrade", month(upgrade["month"]),
+                         f"to {upgrade['to'].removeprefix('cache.')}; be ready by "
+                         f"{month_text(upgrade['act_by'])}", sources.inputs("users", "plan")))
+
+
+def spec_table(plan: Plan, sources: Sources) -> Table:
+    """The specification's three costs beside the true ones."""
+    rows = []
+    for row in plan["spec_table"]:
+        true = row["true_usd"]
+        more = None if true is None else true - row["spec_usd"]
+        rows.append(Row((
+            name(row["configuration"]), money(row["spec_usd"]),
+            Cell("not offered") if true is None else money(true),
+            NOTHING if more is None else change(more),
+            NOTHING if more is None else share(more / row["spec_usd"]), words(row["as_of"])),
+            sources.price(row["source"], row["as_of"])))
+    columns = (Column("Configuration", 2), Column("Specification says"),
+               Column(f"True, {plan['chosen']['region']}"), Column("Difference"), Column("Of it"),
+               Column("As of", 1))
+    return Table("spec", "The specification’s cost table, corrected (USD a month)", columns, tuple(rows))
+
+
+def bill_table(plan: Plan, sources: Sources) -> Table:
+    """The first month's bill, line by line."""
+    bill = plan["bill"]
+    rows = tuple(Row((words(line["what"]), _quantity(line["quantity"]), words(line["unit"]),
+                      money(line.get("usd_per_unit"), exact=True) if line.get("usd_per_unit") is not None else
+                      NOTHING, money(line["usd"]), words(line["as_of"])),
+                     sources.price(line["source"], line["as_of"])) for line in bill["lines"])
+    total = Row((words("a month"), NOTHING, NOTHING, NOTHING, money(bill["usd_per_month"]), NOTHING))
+    columns = (Column("What", 2), Column("Quantity"), Column("Unit"), Column("USD a unit"), Column("USD"),
+               Column("As of", 1))
+    return Table("bill", "The bill of a month", columns, rows, total)
+
+
+def why_section(plan: Plan, sources: Sources) -> Section:
+    """Every limit of the chosen node type, and what becomes of today's."""
+    chosen, now = plan["chosen"], plan["today"]
+    confidence = 100.0 * plan["demand"]["plan"]["confidence"]
+    keys = (*sources.need(chosen["binding"]), *sources.node(chosen["node_type"]))
+    until, left = month_text(plan["fits_in_month"]), chosen["headroom_percent"]
+    rest = "" if left is None else (f": {percent(left).text} of it is left in the {confidence:g} % world, "
+                                    "the one that the plan has to hold for")
+    said = [
+        Said(f"{chosen['node_type']} is enough in {share(chosen['probability']).text} of the worlds. Its "
+             f"tightest limit is {constraint(chosen['binding'])}{rest}.", keys),
+        Said(_today(now), (*sources.need(now["constraint"]), *sources.node(now["node_type"]))),
+    ]
+    rows = tuple(Row((
+        Cell(constraint(row["constraint"]), detail=_UNITS.get(row["unit"], "")),
+        *(_amount(row[key], row["unit"]) for key in ("needed_mid", "needed_low", "needed_high", "needed",
+                                                     "available")),
+        words(row["available_is"]), percent(row["headroom_percent"])),
+        (*sources.need(row["constraint"]), *sources.node(chosen["node_type"])),
+        is_marked=row["constraint"] == chosen["binding"]) for row in plan["headroom"])
+    columns = (Column("Limit", 2), Column("Needed, median"), Column("5 %"), Column("95 %"),
+               Column(f"{confidence:g} %"), Column("Available"), Column("That is", 3), Column("Left"))
+    items = tuple(Row((words(_sentence(ITEMS.get(one["what"], one["what"]))),
+                       amount(one["bytes"], "bytes")), sources.need("memory"))
+                  for one in plan["memory_items"] if one["bytes"] > 0)
+    return Section(
+        "why", f"Why {chosen['node_type']}?", tuple(said), ("headroom", "memory_bill", "memory_by_month"),
+        (Table("headroom", f"What {until} needs of each limit", columns, rows),
+         Table("memory", f"What fills the memory in {until}, medians",
+               (Column("Item", 1), Column("Memory")), items, is_sheet_only=True)),
+        ("“5 %” to “95 %” are bounds: so many of the worlds need less. “Left” is what the "
+         f"{confidence:g} % world leaves. The month is the last before the plan is made again.",))
+
+
+def replica_section(plan: Plan, sources: Sources) -> Section:
+    """What a replica costs, what it avoids, and from where on it pays."""
+    replica, demand = plan["replica"], plan["demand"]
+    avoided = replica["avoided_usd_per_month"]
+    keys = (*sources.prices(), *sources.inputs("failures", "money", "users"),
+            *sources.assumed("failures of a node", "minutes without Redis", "replication lag"))
+    said = (
+        Said(f"A replica costs {usd(replica['usd_per_month'])} a month. It is expected to avoid "
+             f"{usd(avoided['mid'])} of downtime and lost sessions ({usd(avoided['low'])} to "
+             f"{usd(avoided['high'])}).", keys),
+        Said(f"The verdict is “{replica['verdict']}”: it saves more than it costs in "
+             f"{share(replica['probability']).text} of the parameter worlds; “add” needs 80 %, “do not "
+             "add” 20 % or fewer.", keys),
+    )
+    notes = replica["break_even_notes"]
+    rows = []
+    for named, value in replica["break_even"].items():
+        called, table, key = _BREAK_EVEN.get(named, (named.replace("_", " "), "", ""))
+        today = demand.get(table, {}).get(key)
+        rows.append(Row((words(called), _breaks_even(named, value), given(today),
+                         words(notes.get(named))), sources.inputs(table) or keys))
+    by_month = tuple(Row((month(row["month"]), share(row["probability"]), words(row["verdict"])), keys)
+                     for row in replica["months"])
+    return Section(
+        "replica", "When is a replica worth its price?", said, ("replica_balance", "replica_by_month"),
+        (Table("break_even", "At the medians it breaks even at any one of",
+               (Column("Quantity", 2), Column("Breaks even at"), Column("Today", 1), Column("Note", 2)),
+               tuple(rows)),
+         Table("replica_months", "Month by month", (Column("Month"), Column("Pays in"), Column("Verdict", 1)),
+               by_month, is_sheet_only=True)),
+        tuple(f"{_sentence(note)}." for named, note in notes.items() if named not in replica["break_even"]))
+
+
+def cost_section(plan: Plan, sources: Sources) -> Section:
+    """The bill of each month, and the upgrades."""
+    rows, months = plan["months"], len(plan["months"])
+    known = [row["usd_mid"] for row in rows if row["usd_mid"] is not None]
+    keys = (*sources.prices(), *sources.inputs("users", "plan", "sampling"))
+    total = f"{len(known)} months cost {usd(sum(known))} in the median world" if known else (
+        "No month's cost is known")
+    unknown = (f"; what the other {months - len(known)} cost is unknown"
+               if known and len(known) < months else "")
+    said = [Said(f"{total}{unknown}.", keys)]
+    if not plan["upgrades"]:
+        said.append(Said(f"No upgrade is in sight for {months} months.", keys))
+    upgrades = tuple(Row((month(one["month"]), name(one["from"]), name(one["to"]), month(one["act_by"]),
+                          words(constraint(one["constraint"]))), (*sources.inputs("users"),
+                                                                  *sources.need(one["constraint"])))
+                     for one in plan["upgrades"])
+    columns = (Column("Month", 2), Column("Node type", 2), Column("Shards"), Column("5 %"), Column("25 %"),
+               Column("Median"), Column("75 %"), Column("95 %"), Column("Nothing fits"))
+    bills = tuple(Row((month(row["month"]), name(row["node_type"]), count(row["shards"]),
+                       *(money(row[f"usd_{one}"]) for one in ("low", "lower", "mid", "upper", "high")),
+                       share(row["nothing_fits"])), keys) for row in rows)
+    sum_of = None if not known else Row((
+        words(f"{len(known)} months"), *[NOTHING] * 4, money(sum(known)), *[NOTHING] * 3))
+    tables = [Table("months", "The bill of each month (USD)", columns, bills, sum_of)]
+    if upgrades:
+        tables.insert(0, Table("upgrades", "Upgrades of the median world", (
+            Column("Month", 1), Column("From", 1), Column("To", 1), Column("Be ready by", 1),
+            Column("What runs short", 2)), upgrades))
+    return Section("cost", "What will it cost, month by month?", tuple(said), (), tuple(tables),
+                   ("“5 %” to “95 %” are the worlds by cost. “Nothing fits” is the share of worlds in "
+                    "which nothing that may be bought is enough; what those would pay is not known.",
+                    "Prices stay as they are today."))
+
+
+def _amount(value: float | None, unit: str) -> Cell:
+    """Without a unit that is a word, which stands in the row's head."""
+    cell = amount(value, unit)
+    return replace(cell, text=cell.text.removesuffix(f" {unit}")) if unit in _UNITS else cell
+
+
+def _breaks_even(named: str, value: float | None) -> Cell:
+    if value is None:
+        return Cell("never")
+    return money(value) if named.startswith("usd") else number(value, significant=2)
+
+
+def _priced(plan: Plan) -> tuple[str, str]:
+    """Source and date of the bill's first line."""
+    lines = plan["bill"]["lines"]
+    return (lines[0]["source"], lines[0]["as_of"]) if lines else ("", "")
+
+
+def _quantity(value: float) -> Cell:
+    return count(value) if value == int(value) else decimal(value, 2)
+
+
+def _term(term: str) -> str:
+    return term.replace("_", " ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _today(now: Mapping[str, Any]) -> str:
+    does = {True: "is enough today", False: "is not enough today", None: "cannot be shown to be enough"}
+    text = f"Today’s {now['node_type']} {does[now['fits']]}: it {now['reason']}."
+    if now["fits"] and now["short_from"]:
+        text += f" It falls short in too many worlds from {month_text(now['short_from'])} on."
+    return text
