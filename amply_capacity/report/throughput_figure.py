@@ -29,8 +29,8 @@ __all__ = ["binding", "command_cost", "load_curve", "silent_throttling"]
 
 Answer = Mapping[str, Any]
 
-LIMITS = {"memory": "memory", "cpu": "engine core", "cpu_credits": "CPU credits", "network": "network",
-          "network_burst": "burst", "connections": "connections"}
+LIMITS = {"memory": "memory", "cpu": "engine core", "cpu_credits": "CPU credits", "latency": "p99",
+          "network": "network", "network_burst": "burst", "connections": "connections"}
 _LINES = (("p50", "#009e73", (0, (1, 1.5)), "v"), ("p99", ACCENT, "solid", "o"),
           ("p99.9", "#3d3d8f", (0, (6, 1.5, 1, 1.5)), "^"))
 _MOST_TYPES, _MOST_COMMANDS, _MOST_MONTHS = 12, 14, 5

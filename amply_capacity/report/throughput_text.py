@@ -10,7 +10,7 @@ __all__ = ["throughput_text"]
 _MONTHS_SHOWN = (0, 1, 6, 12, 18, 24, 30, 36)
 _FEWEST_FAILURES = 1e-9
 _CONSTRAINTS = {"cpu": "engine core", "cpu_credits": "CPU credits", "network": "network", "memory": "memory",
-                "network_burst": "network burst", "connections": "connections"}
+                "latency": "p99", "network_burst": "network burst", "connections": "connections"}
 
 
 def throughput_text(found: Mapping[str, Any]) -> str:

@@ -34,7 +34,8 @@ DEMAND = DATA_DIR / "demand.example.toml"
 NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection",
          "05_prediction_check"]
 MOST_LINES = 10
-DRAWING = re.compile(r"^(\w*figures?|session)\.(?!run_summary|silent_throttling|throughput_notes)\w+\(")
+DRAWING = re.compile(
+    r"^(\w*figures?|session)\.(?!run_summary|silent_throttling|throughput_notes|what_if)\w+\(")
 """A cell that is one call of a figure."""
 
 
@@ -99,6 +100,8 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
     silent = shown(executed[1], "session.silent_throttling()")["text/markdown"]
     assert silent.startswith("A cache.t3.micro is throttled from")
     assert "intervals held the truth" in shown(executed[4], "open_ledger()")["text/markdown"]
+    asked = shown(executed[1], "session.what_if()")["text/html"]
+    assert "twice the users" in asked, "nobody is there to move a slider: the table stands instead"
 
 
 def shown(path: Path, call: str) -> Any:
