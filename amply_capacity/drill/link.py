@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from amply_capacity.drill.helper import Helper
+from amply_capacity.drill.companion import Companion
 from amply_capacity.drill.stage import Stage
 from amply_capacity.errors import AmplyError
 from amply_capacity.target.configuration import SERVICE_NAME
@@ -25,7 +25,7 @@ def through_proxy(stage: Stage, delay_ms: float) -> Iterator[None]:
     Afterwards it follows the primary itself again, where both still are what they were.
     """
     primary, (replica,) = stage.primary(), stage.replicas()
-    with Helper("proxy", "--to", str(primary.port), directory=stage.scratch) as proxy, _patience(stage):
+    with Companion("proxy", "--to", str(primary.port), directory=stage.scratch) as proxy, _patience(stage):
         port = int(proxy.read())
         _follow(stage, replica, port)
         # Not before it is linked: it need not wait for its first copy as well.

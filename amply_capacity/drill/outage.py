@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ _SURE = 5.0
 """Chance makes one of n exponential distances longer than ln n + 5 of their means once in 150 drills."""
 _SHORTEST_SECONDS = 0.05
 """What the generator or the host take now and then."""
-_FEWEST_BEFORE = 5
+_FEWEST_BEFORE = 20
+_ERRORS = 2.0
 _EXPLAINING_SHARE = 0.5
 
 
@@ -72,10 +73,12 @@ def outage_of(operations: Iterable[Played], fault_s: float, ended_s: float,
     """
     chosen = tuple(operations)
     successes = np.array(sorted(one.ended_s for one in chosen if one.is_ok))
-    usual = _usual_seconds(successes, fault_s)
-    if usual is None:
+    before = successes[successes < fault_s]
+    if len(before) < _FEWEST_BEFORE:
         return Outage((), None, is_over=True)
-    unusual = max((log(len(successes)) + _SURE) * usual, _SHORTEST_SECONDS)
+    usual = float((before[-1] - before[0]) / (len(before) - 1))
+    most = usual * (1.0 + _ERRORS / sqrt(len(before)))  # it is a mean of so many, itself not known exactly
+    unusual = max((log(len(successes)) + _SURE) * most, _SHORTEST_SECONDS)
     seen = _watched(successes, fault_s, unusual)
     gaps = [Gap(before + usual / 2.0, after - usual / 2.0)
             for before, after in pairwise(seen.tolist()) if after - before > unusual]
@@ -85,14 +88,6 @@ def outage_of(operations: Iterable[Played], fault_s: float, ended_s: float,
     if not is_over:
         gaps.append(Gap(last + usual / 2.0, ended_s))
     return Outage(tuple(gaps), unusual, is_over)
-
-
-def _usual_seconds(successes: NDArray[np.float64], fault_s: float) -> float | None:
-    """The mean distance of two successes before the fault."""
-    before = successes[successes < fault_s]
-    if len(before) < _FEWEST_BEFORE:
-        return None
-    return float((before[-1] - before[0]) / (len(before) - 1))
 
 
 def _watched(successes: NDArray[np.float64], fault_s: float, unusual: float) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amply_capacity.drill.helper import Helper
+from amply_capacity.drill.companion import Companion
 from amply_capacity.drill.stage import Stage, Unfinished
 
 __all__ = ["slow_replica"]
@@ -16,7 +16,7 @@ def slow_replica(stage: Stage) -> None:
     replica, speed = replicas[0], stage.request.replica_speed
     full_before = _full_copies(stage)
     stage.fault("replica slowed down", server=replica.name, to_percent=round(100.0 * speed))
-    with Helper("throttle", str(replica.pid), str(speed), directory=stage.scratch):
+    with Companion("throttle", str(replica.pid), str(speed), directory=stage.scratch):
         stage.pause(stage.request.cut_seconds)
         with stage.control(primary) as client:
             said, memory = client.info("replication"), client.info("memory")

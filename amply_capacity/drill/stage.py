@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from amply_capacity.drill.helper import Helper
+from amply_capacity.drill.companion import Companion
 from amply_capacity.drill.moment import DRILL, Moment
 from amply_capacity.drill.request import DrillRequest
 from amply_capacity.errors import AmplyError
@@ -49,7 +49,7 @@ class Stage:
         self.request, self.launcher, self.scratch = request, launcher, scratch
         self.moments: list[Moment] = []
         self.facts: dict[str, Any] = {}
-        self.link: Helper | None = None
+        self.link: Companion | None = None
         """The proxy through which the replica follows its primary."""
         self.usual_failover_timeout_ms: int | None = None
         """The Sentinels' own, while they are told to be patient with that link."""
@@ -69,7 +69,7 @@ class Stage:
         """How long before the fault each Sentinel last had the replica's INFO."""
         self.slots: tuple[tuple[int, int], ...] | None = None
         """On a sharded cluster those of the shard that is drilled, first and last, included."""
-        self.helpers = contextlib.ExitStack()
+        self.companions = contextlib.ExitStack()
         """Ends with the stage: what has to work until then."""
         self._began = time.monotonic()
 

@@ -42,7 +42,7 @@ def set_up(request: DrillRequest) -> Iterator[Stage]:
         undone.callback(shutil.rmtree, scratch, ignore_errors=True)
         stage = Stage(request, Launcher.of(cluster), scratch)
         try:
-            with stage.helpers:
+            with stage.companions:
                 if request.target is not None:
                     _check_whole(stage)
                 yield stage
@@ -96,8 +96,10 @@ def _ours(request: DrillRequest) -> Iterator[Cluster]:
     except LeaseTaken as taken:
         raise guard.being_loaded(target, str(taken)) from None
     with holding:
-        yield cluster
-    (cluster.directory / "drill.lock").unlink(missing_ok=True)
+        try:
+            yield cluster
+        finally:
+            (cluster.directory / "drill.lock").unlink(missing_ok=True)
 
 
 def _check_whole(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from amply_capacity.drill.helper import Helper
+from amply_capacity.drill.companion import Companion
 from amply_capacity.errors import AmplyError
 
 
@@ -24,13 +24,13 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def proxy(listening: socket.socket, tmp_path: Path) -> Iterator[Helper]:
-    with Helper("proxy", "--to", str(listening.getsockname()[1]), directory=tmp_path) as started:
+def proxy(listening: socket.socket, tmp_path: Path) -> Iterator[Companion]:
+    with Companion("proxy", "--to", str(listening.getsockname()[1]), directory=tmp_path) as started:
         yield started
 
 
 @pytest.fixture
-def ends(proxy: Helper, listening: socket.socket) -> Iterator[tuple[socket.socket, socket.socket]]:
+def ends(proxy: Companion, listening: socket.socket) -> Iterator[tuple[socket.socket, socket.socket]]:
     """The client's end, and the target's."""
     with socket.create_connection(("127.0.0.1", int(proxy.read())), timeout=10.0) as client:
         target, _ = listening.accept()
@@ -47,7 +47,7 @@ def _read(source: socket.socket, count: int) -> bytes:
 
 
 def test_what_the_target_sends_comes_later_by_the_delay_and_in_order(
-        proxy: Helper, ends: tuple[socket.socket, socket.socket]) -> None:
+        proxy: Companion, ends: tuple[socket.socket, socket.socket]) -> None:
     client, target = ends
     proxy.tell("delay 0.15")
     began = time.monotonic()
@@ -64,7 +64,7 @@ def test_what_the_target_sends_comes_later_by_the_delay_and_in_order(
 
 
 def test_what_is_held_back_comes_when_it_flows_again(
-        proxy: Helper, ends: tuple[socket.socket, socket.socket]) -> None:
+        proxy: Companion, ends: tuple[socket.socket, socket.socket]) -> None:
     client, target = ends
     proxy.tell("hold")
     target.sendall(b"x" * 100_000)
@@ -77,7 +77,7 @@ def test_what_is_held_back_comes_when_it_flows_again(
 
 
 def test_killed_it_takes_what_was_on_its_way_along(
-        proxy: Helper, ends: tuple[socket.socket, socket.socket]) -> None:
+        proxy: Companion, ends: tuple[socket.socket, socket.socket]) -> None:
     client, target = ends
     proxy.tell("delay 5")
     target.sendall(b"never")
@@ -92,7 +92,7 @@ def test_an_end_is_an_end_on_the_other_side(ends: tuple[socket.socket, socket.so
     assert client.recv(1) == b""
 
 
-def test_where_no_target_is_the_connection_closes(proxy: Helper, listening: socket.socket) -> None:
+def test_where_no_target_is_the_connection_closes(proxy: Companion, listening: socket.socket) -> None:
     listening.close()
     address = "127.0.0.1", int(proxy.read())
     with (socket.create_connection(address, timeout=10.0) as client,
@@ -100,7 +100,7 @@ def test_where_no_target_is_the_connection_closes(proxy: Helper, listening: sock
         assert client.recv(1) == b""
 
 
-def test_an_order_that_it_does_not_know_and_a_program_that_is_gone_are_errors(proxy: Helper) -> None:
+def test_an_order_that_it_does_not_know_and_a_program_that_is_gone_are_errors(proxy: Companion) -> None:
     proxy.read()
     with pytest.raises(AmplyError, match="does not know an order"):
         proxy.tell("dance")
@@ -116,7 +116,7 @@ def _state(pid: int) -> str:
 def test_a_throttled_process_stands_still_most_of_its_time_and_runs_on_afterwards(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
-            with Helper("throttle", str(busy.pid), "0.2", directory=tmp_path):
+            with Companion("throttle", str(busy.pid), "0.2", directory=tmp_path):
                 time.sleep(0.5)
                 states = []
                 for _ in range(150):
@@ -131,7 +131,7 @@ def test_a_throttled_process_stands_still_most_of_its_time_and_runs_on_afterward
 
 def test_the_throttle_ends_with_its_process(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as sleeping:
-        helper = Helper("throttle", str(sleeping.pid), "0.5", directory=tmp_path)
+        beside = Companion("throttle", str(sleeping.pid), "0.5", directory=tmp_path)
         sleeping.kill()
         sleeping.wait()
-        helper.close()
+        beside.close()

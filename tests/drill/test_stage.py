@@ -34,7 +34,7 @@ def _stage(cluster: clusters.Cluster, scratch: Path, **options: Any) -> Iterator
     stage = Stage(DrillRequest(**options), Launcher.of(cluster), scratch)
     stage.deadline = time.monotonic() + _PATIENCE_SECONDS
     stage.learn()
-    with stage.helpers:
+    with stage.companions:
         yield stage
 
 

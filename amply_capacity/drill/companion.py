@@ -12,12 +12,12 @@ from typing import Self
 from amply_capacity.errors import AmplyError
 from amply_capacity.target import process
 
-__all__ = ["Helper"]
+__all__ = ["Companion"]
 
 _PATIENCE_SECONDS = 10.0
 
 
-class Helper:
+class Companion:
     """A module run as a program: it hears lines, answers each, and ends with its stdin."""
 
     def __init__(self, module: str, *arguments: str, directory: Path) -> None:
