@@ -23,6 +23,7 @@ from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import Fit, fit_of
 from amply_capacity.plan.influence import Influence, Reversal, influences, reversal
 from amply_capacity.plan.measured import Measured, measured
+from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.objectives import Objective, objectives
 from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
@@ -30,7 +31,7 @@ from amply_capacity.plan.projection import Month, Upgrade, month_names, projecti
 from amply_capacity.plan.regret import Choice
 from amply_capacity.plan.replicas import ReplicaDecision, decide
 from amply_capacity.plan.search import Found, search
-from amply_capacity.plan.sizing import UNITS, Needs, needs
+from amply_capacity.plan.sizing import UNITS
 from amply_capacity.plan.strategies import Case, strategies
 from amply_capacity.plan.today import Today, today
 from amply_capacity.plan.workload import Workload, workload

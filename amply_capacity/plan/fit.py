@@ -10,7 +10,8 @@ import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.sizing import UNITS, Needs, capacities, fits
+from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.sizing import UNITS, capacities, fits
 from amply_capacity.plan.worlds import Floats
 
 __all__ = ["Fit", "Headroom", "fit_of", "in_words"]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Offer
-from amply_capacity.plan.sizing import Needs, capacities
+from amply_capacity.plan.sizing import capacities
 from amply_capacity.plan.worlds import Floats
 
 __all__ = ["frontier"]

@@ -16,7 +16,8 @@ from amply_capacity.model.credits import credit_rules
 from amply_capacity.model.day import share_of_week_above
 from amply_capacity.model.throttling import credit_outlook
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.sizing import Needs, capacities
+from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.sizing import capacities
 from amply_capacity.plan.worlds import Floats, Worlds
 from amply_capacity.traffic.sessions import SESSION_TTL_SECONDS
 

@@ -18,8 +18,8 @@ import numpy as np
 from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.harm import harm
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Option
-from amply_capacity.plan.sizing import Needs
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["Choice", "Scored", "scored"]

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from amply_capacity.plan.commitment import Commitment, least_usd
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.frontier import frontier
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Offer, Option, shard_counts
 from amply_capacity.plan.projection import Path, path
 from amply_capacity.plan.regret import Choice, Scored, scored
-from amply_capacity.plan.sizing import Needs, fits, fits_at
+from amply_capacity.plan.sizing import fits, fits_at
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["Found", "Way", "search", "way_of"]

@@ -13,7 +13,8 @@ from amply_capacity.plan.ecpus import (
     vcpu_multiples,
 )
 from amply_capacity.plan.measured import Measured
-from amply_capacity.plan.sizing import IN_EACH_SHARD, Needs
+from amply_capacity.plan.memory_items import IN_EACH_SHARD
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats
 

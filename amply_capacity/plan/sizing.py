@@ -1,47 +1,23 @@
-"""Which node types carry the load: what is needed in every world and month, against what a node type has.
-
-Needs are measured bytes and CPU times the demand's counts; they are held against a node type constraint by
-constraint, for the busiest of its shards. Arrays have the shape (worlds, months), column 0 today, as in
-`workload`.
-"""
+"""Which node types carry the load: what is needed in every world and month, against what a node type has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import NodeType
-from amply_capacity.interval import Interval
 from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
-from amply_capacity.model.credits import HOST_CORES, CreditRules, credit_rules
-from amply_capacity.model.node_speed import cpu_factors
-from amply_capacity.plan.assumptions import (
-    BACKLOG_BYTES,
-    ENGINE_CORE_SHARE,
-    FRAMING_BYTES,
-    INDEX_MEMBER_BYTES,
-    NETWORK_P99_MS,
-    OTHER_ENGINE_BYTES,
-    OTHER_ENGINE_CPU,
-    SHARD_IMBALANCE,
-    SMALLEST_INDEX_BYTES,
-)
-from amply_capacity.plan.calibrations import Calibration
-from amply_capacity.plan.cores import EngineCores, engine_cores
-from amply_capacity.plan.credit_table import sustainable_of_worlds
+from amply_capacity.plan.assumptions import ENGINE_CORE_SHARE
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.measured import Measured
-from amply_capacity.plan.workload import Workload
-from amply_capacity.plan.worlds import Floats, Worlds
+from amply_capacity.plan.needs import Indices, Needs
+from amply_capacity.plan.worlds import Floats
 
-__all__ = ["IN_EACH_SHARD", "UNITS", "Capacity", "Needs", "capacities", "fits", "fits_at", "needs",
-           "table_bytes"]
+__all__ = ["UNITS", "Capacity", "capacities", "fits", "fits_at"]
 
 Bools = NDArray[np.bool_]
-Indices = NDArray[np.int64]
 
 UNITS: Mapping[str, str] = {
     "memory": "bytes",
@@ -56,179 +32,7 @@ UNITS: Mapping[str, str] = {
 node's mean, raised to what would need as many credits every day, where quiet weekends do not make up for busy
 weeks; `latency` is the p99 of a round trip at the peak, against the tightest promise; `network` is the mean
 rate against the baseline, `network_burst` the peak rate against the burst, of the busier direction."""
-
-IN_EACH_SHARD = ("server", "replication backlog", "connection")
-"""Items of the memory that every shard holds whole."""
-_P99_WAIT = float(np.log(100.0))
-"""A queue's waiting time is nearly exponential with mean service / idle share, whatever arrives (Kingman)."""
-_NEARLY_FULL = 0.99
-_TINY = 1e-12
-_OF_THE_CPU = ("cpu", "cpu_credits", "latency")
 _ALL = slice(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What the load needs, and the parts of its memory."""
-
-    memory_items: Mapping[str, Floats]
-    """Bytes by what holds them; they add up to `used_memory` of one shard before any of it is kept free."""
-    free_factor: Floats
-    """What an uncertain share of free memory asks for over its median, (worlds,)."""
-    connections: Floats
-    users: Floats
-    """Active ones."""
-    bits_in_per_user: Floats
-    """Of the requests of one registered user, mean a second, (worlds,)."""
-    bits_out_per_user: Floats
-    """Of the replies."""
-    stream_bits_per_user: Floats
-    """Of what one replica is sent: at most what comes in."""
-    cores: EngineCores
-    cpu_factor: Mapping[str, Floats]
-    """Of a node family over the recording host, shape (worlds,)."""
-    peak_to_mean: Floats
-    day_peak_to_mean: Floats
-    weekend_to_weekday: Floats
-    network_p99_ms: Floats
-    """What an operation takes outside the server, (worlds,)."""
-    sessions: Floats
-    imbalance: Floats
-    """The busiest of several shards over their mean, (worlds,)."""
-    measured_engine: str
-    other_engine: Mapping[str, Floats]
-    """`bytes` and `cpu` of an engine that was not measured over the one that was, (worlds,) each."""
-    _kept: dict[tuple[object, ...], Floats] = field(default_factory=dict, compare=False, repr=False)
-
-    def of(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
-           replicas: int = 1, engine: str | None = None) -> Floats:
-        """What a primary of this type has to give of one constraint, (worlds, months).
-
-        `engine` is the measured one if it is not named. One replica is always counted, so that adding it
-        never needs a bigger node. Connections are not shared out: a cluster's client has some to each shard.
-        """
-        match constraint:
-            case "memory":
-                return self.used_memory(shards, engine)[:, months] * self.free_factor[:, None]
-            case "cpu" | "cpu_credits":
-                cores = self.node_cores(node, constraint, shards, engine)[:, months]
-                return cores if constraint == "cpu" else cores * self._week_factor(node)[:, None] + HOST_CORES
-            case "latency":
-                busy_us = self.cores.busy_us * self.cpu_factor[node.family] * self._other("cpu", engine)
-                idle = 1.0 - np.minimum(self.node_cores(node, "cpu", shards, engine)[:, months], _NEARLY_FULL)
-                return self.network_p99_ms[:, None] + _P99_WAIT * busy_us[:, None] / 1e3 / idle
-            case "connections":
-                return self.connections[:, months]
-            case _:
-                each = self._bits_per_user(shards, replicas)
-                if constraint == "network_burst":
-                    each = each * self.peak_to_mean
-                return self.users[:, months] * each[:, None]
-
-    def bound(self, node: NodeType, constraint: str, available: float, rows: Indices | slice = _ALL, *,
-              shards: int = 1, replicas: int = 1, engine: str | None = None) -> tuple[str, Floats, Floats]:
-        """The same question with all that is the node's on one side: where is `values` at most `limit`?
-
-        A name of the values, the values (worlds, months), which many node types share, and the limit of the
-        worlds asked for.
-        """
-        factor = self.cpu_factor[node.family][rows]
-        if engine is not None and engine != self.measured_engine:
-            factor = factor * self.other_engine["cpu"][rows]
-        match constraint:
-            case "memory":
-                return "memory", self.used_memory(shards, engine), available / self.free_factor[rows]
-            case "cpu":
-                return "peak", self.host_cores("cpu", shards), available / factor
-            case "latency":
-                idle = _P99_WAIT * self.cores.busy_us[rows] * factor / 1e3 / np.maximum(
-                    available - self.network_p99_ms[rows], _TINY)
-                return "peak", self.host_cores("cpu", shards), np.minimum(1.0 - idle, _NEARLY_FULL) / factor
-            case "cpu_credits":
-                return ("mean", self.host_cores("cpu_credits", shards),
-                        (available - HOST_CORES) / (factor * self._week_factor(node)[rows]))
-            case "connections":
-                return "connections", self.connections, np.full_like(factor, available)
-            case _:
-                each = self._bits_per_user(shards, replicas)[rows]
-                if constraint == "network_burst":
-                    each = each * self.peak_to_mean[rows]
-                return "users", self.users, available / np.maximum(each, _TINY)
-
-    def most(self, name: str, values: Floats, months: slice, shards: int, engine: str | None) -> Floats:
-        """The most of such values in any of the months, (worlds,)."""
-        key = ("most", name, shards, engine if name == "memory" else None, months.start, months.stop)
-        if key not in self._kept:
-            self._kept[key] = values[:, months].max(axis=1)
-        return self._kept[key]
-
-    def sorted_of(self, node: NodeType, constraint: str, month: int, *, shards: int = 1, replicas: int = 1,
-                  engine: str | None = None) -> Floats:
-        """What is needed in one month, from the least to the most needy world."""
-        burst = credit_rules(node) if constraint == "cpu_credits" and node.vcpu else None
-        family = node.family if constraint in _OF_THE_CPU else None
-        key = ("sorted", constraint, month, shards, max(replicas, 1), engine, family, burst)
-        if key not in self._kept:
-            self._kept[key] = np.sort(self.of(node, constraint, slice(month, month + 1), shards=shards,
-                                              replicas=replicas, engine=engine)[:, 0])
-        return self._kept[key]
-
-    def used_memory(self, shards: int = 1, engine: str | None = None) -> Floats:
-        """Bytes of the fullest shard, nothing kept free, (worlds, months)."""
-        key = ("memory", shards, engine if engine != self.measured_engine else None)
-        if key not in self._kept:
-            each = sum(self.memory_items[name] for name in IN_EACH_SHARD if name in self.memory_items)
-            shared = sum(values for name, values in self.memory_items.items() if name not in IN_EACH_SHARD)
-            self._kept[key] = shared * (self._share(shards) * self._other("bytes", engine))[:, None] + each
-        return self._kept[key]
-
-    def node_cores(self, node: NodeType, constraint: str, shards: int = 1,
-                   engine: str | None = None) -> Floats:
-        """The engine's cores on this node: `cpu` at the peak, `cpu_credits` the week's mean."""
-        factor = self.cpu_factor[node.family] * self._other("cpu", engine)
-        return self.host_cores(constraint, shards) * factor[:, None]
-
-    def host_cores(self, constraint: str, shards: int = 1) -> Floats:
-        """The engine's cores on the recording host: `cpu` at the peak, `cpu_credits` the week's mean."""
-        key = (constraint, shards)
-        if key not in self._kept:
-            rate = self.users * (self.cores.rounds_per_user * self._share(shards))[:, None]
-            self._kept[key] = self.cores.at_peak(rate) if constraint == "cpu" else self.cores.week_mean(rate)
-        return self._kept[key]
-
-    def sustainable(self, rules: CreditRules) -> Floats:
-        """The highest mean of the engine that never exhausts the credits, cores, (worlds,)."""
-        if (rules,) not in self._kept:
-            self._kept[rules,] = sustainable_of_worlds(rules, self.day_peak_to_mean, self.weekend_to_weekday)
-        # A high peak is not the credits' to refuse: beyond one core it is `cpu` that does not fit.
-        return self._kept[rules,]
-
-    def _share(self, shards: int) -> Floats:
-        """Of the data and the traffic, on the busiest shard."""
-        return np.ones_like(self.imbalance) if shards == 1 else np.minimum(self.imbalance / shards, 1.0)
-
-    def _other(self, what: str, engine: str | None) -> Floats:
-        is_measured = engine is None or engine == self.measured_engine
-        return np.ones_like(self.imbalance) if is_measured else self.other_engine[what]
-
-    def _bits_per_user(self, shards: int, replicas: int) -> Floats:
-        """Mean a second in the busier direction of the busiest shard's primary, (worlds,)."""
-        key = ("bits", shards, max(replicas, 1))
-        if key not in self._kept:
-            out = self.bits_out_per_user + max(replicas, 1) * self.stream_bits_per_user
-            self._kept[key] = np.maximum(self.bits_in_per_user, out) * self._share(shards)
-        return self._kept[key]
-
-    def _week_factor(self, node: NodeType) -> Floats:
-        """The baseline over the highest mean that never exhausts the credits, 1 where all days are equal."""
-        if node.vcpu is None or node.cpu_baseline_percent_per_vcpu is None:
-            return np.ones_like(self.day_peak_to_mean)
-        rules = credit_rules(node)
-        key = ("week", rules)
-        if key not in self._kept:
-            self._kept[key] = np.maximum(
-                (float(rules.baseline_cores) - HOST_CORES) / self.sustainable(rules), 1.0)
-        return self._kept[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,49 +42,6 @@ class Capacity:
     available: float | None
     how: str
     """In words, for the reason that names it."""
-
-
-def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds,
-          calibrations: Sequence[Calibration] = ()) -> Needs:
-    """Raises BadRun where the demand needs a figure that no run holds."""
-    counted = {
-        "session_bytes": load.sessions,
-        "index_bytes": load.users,
-        "counter_bytes": load.counters,
-        "cached_bytes": load.cached,
-        "result_bytes": load.results,
-        "connection_bytes": load.connections,
-    }
-    used = [name for name, count in counted.items() if count.any()]
-    operations = [name for name, rate in load.per_user_per_second.items() if rate.any()]
-    figures.require(used, operations)
-    items = _memory_items({name: counted[name] for name in used}, figures, demand, load, worlds)
-    rounds, bytes_in, bytes_out = _per_user(figures, load, operations)
-    framing = rounds * worlds.draw("prior.framing_bytes", FRAMING_BYTES)
-    # One draw for all families: what is not known of the host is common to them.
-    factors = {family: worlds.draw("prior.node_cpu", factor) for family, factor in cpu_factors(
-        [one.observation for one in calibrations]).items()}
-    return Needs(
-        memory_items=items,
-        free_factor=_free_factor(demand.slo.free_memory_percent, worlds),
-        connections=load.connections,
-        users=load.active_users,
-        bits_in_per_user=8.0 * (bytes_in + framing),
-        bits_out_per_user=8.0 * (bytes_out + framing),
-        stream_bits_per_user=8.0 * bytes_in,
-        cores=engine_cores(figures, load, operations, worlds),
-        cpu_factor=factors,
-        peak_to_mean=load.peak_to_mean,
-        day_peak_to_mean=load.day_peak_to_mean,
-        weekend_to_weekday=load.weekend_to_weekday,
-        # No node that is sold changes it: its spread would only hide what nodes do.
-        network_p99_ms=np.full(worlds.count, NETWORK_P99_MS.mid),
-        sessions=load.sessions,
-        imbalance=worlds.draw("prior.shard_imbalance", SHARD_IMBALANCE, 1.0),
-        measured_engine=figures.engine,
-        other_engine={"bytes": worlds.draw("prior.other_engine_bytes", OTHER_ENGINE_BYTES),
-                      "cpu": worlds.draw("prior.other_engine_cpu", OTHER_ENGINE_CPU)},
-    )
 
 
 def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
@@ -344,55 +105,3 @@ def _limits(node: NodeType, demand: Demand, need: Needs, shards: int, replicas: 
                                          replicas=replicas, engine=engine)
         found[name] = values, np.minimum(found[name][1], limit) if name in found else limit
     return found
-
-
-def table_bytes(keys: Floats) -> Floats:
-    """Buckets of a hash table of so many keys while it grows into them: the old table and the doubled one.
-
-    8 bytes times the power of two that holds the keys, and half of that again for the table it grows out of,
-    until the rehash is through (Redis 7.0 dict.c).
-    """
-    buckets = 2.0 ** np.ceil(np.log2(np.maximum(keys, 4.0)))
-    return 1.5 * 8.0 * buckets
-
-
-def _memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Demand, load: Workload,
-                  worlds: Worlds) -> dict[str, Floats]:
-    items: dict[str, Floats] = {}
-    for name, count in counted.items():
-        each = worlds.draw(f"footprint.{name}", getattr(figures.footprint, name))
-        if name == "index_bytes":
-            each = _index_bytes(each, demand, figures, load, worlds)
-        items[name.removesuffix("_bytes")] = count * each[:, None]
-    volatile = load.sessions + load.counters + load.cached + load.results
-    items["hash tables"] = table_bytes(volatile + load.users) + table_bytes(volatile)
-    items["replication backlog"] = np.full_like(load.users, BACKLOG_BYTES)
-    items["server"] = np.full_like(load.users, figures.footprint.base_bytes)
-    return items
-
-
-def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Workload,
-                 worlds: Worlds) -> Floats:
-    """Bytes of one user's index: as measured with the run's ids in it, more or less for a world's."""
-    members = figures.footprint.index_members
-    if members is None:
-        members = demand.users.sessions_per_user.mid + demand.users.stale_index_members_per_user.mid
-    member = worlds.draw("prior.index_member_bytes", INDEX_MEMBER_BYTES)
-    with_members = measured + (load.index_members_per_user - members) * member
-    return np.maximum(with_members, np.minimum(measured, SMALLEST_INDEX_BYTES))
-
-
-def _per_user(figures: Measured, load: Workload, operations: list[str]) -> tuple[Floats, Floats, Floats]:
-    """Round trips, request bytes and reply bytes a second of one registered user, each of shape (worlds,)."""
-    totals = np.zeros((3, load.peak_to_mean.size))
-    for name in operations:
-        cost = figures.operations[name]
-        totals += np.outer([figures.trips[name].count, cost.bytes_in, cost.bytes_out],
-                           load.per_user_per_second[name])
-    return totals[0], totals[1], totals[2]
-
-
-def _free_factor(free_percent: Interval, worlds: Worlds) -> Floats:
-    """What an uncertain share of free memory asks for over its median, which the capacity has taken off."""
-    wanted = np.minimum(worlds.draw("slo.free_memory_percent", free_percent), 99.0)
-    return (100.0 - free_percent.mid) / (100.0 - wanted)

@@ -23,10 +23,10 @@ from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Activity, Demand
 from amply_capacity.plan.harm import harm
 from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.options import Option, offers
 from amply_capacity.plan.search import Way, way_of
 from amply_capacity.plan.serverless_need import serverless_usd
-from amply_capacity.plan.sizing import Needs, needs
 from amply_capacity.plan.term_prices import term_prices
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds

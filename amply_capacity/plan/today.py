@@ -10,7 +10,8 @@ from amply_capacity.catalog import nodes
 from amply_capacity.plan.cost import Bill, nodes_bill
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import Fit, fit_of
-from amply_capacity.plan.sizing import Needs, fits
+from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.sizing import fits
 
 __all__ = ["Today", "today"]
 

@@ -14,7 +14,7 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.harm import Harm, harm
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.sizing import Needs, needs
+from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Floats, Worlds
 

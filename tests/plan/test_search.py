@@ -17,11 +17,12 @@ from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.measured import measured
+from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.options import Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
 from amply_capacity.plan.regret import Choice, scored
 from amply_capacity.plan.search import search, way_of
-from amply_capacity.plan.sizing import Needs, fits, needs
+from amply_capacity.plan.sizing import fits
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
 

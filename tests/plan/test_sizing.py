@@ -20,7 +20,9 @@ from amply_capacity.plan.calibrations import Calibration, node_cpu_factor
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.fit import fit_of
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.sizing import UNITS, Needs, capacities, fits, needs, table_bytes
+from amply_capacity.plan.memory_items import table_bytes
+from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.sizing import UNITS, capacities, fits
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
 
