@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dotted import change
+
 from amply_capacity.files import DATA_DIR
 from amply_capacity.ops.export_plan import PlanFile, read_plan
 from amply_capacity.plan.demand import load_demand
@@ -24,16 +26,7 @@ def plan_json(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         "replica": {"verdict": "add", "probability": 0.9, "break_even": {}}, "months": [], "evidence": [],
         "demand": load_demand(DATA_DIR / "demand.example.toml").as_json(),
     }
-    for dotted, value in (changes or {}).items():
-        *path, key = dotted.split(".")
-        table = plan
-        for step in path:
-            table = table.setdefault(step, {})
-        if value is None:
-            del table[key]
-        else:
-            table[key] = value
-    return plan
+    return change(plan, changes or {})
 
 
 def plan_file(directory: Path, changes: dict[str, Any] | None = None) -> Path:

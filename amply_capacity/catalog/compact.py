@@ -83,7 +83,7 @@ def compact(facts_dir: Path, out_dir: Path) -> dict[str, int]:
         "rates.csv": [RateRow._fields, *_rate_rows(facts["serverless_and_extras.csv"], sources)],
     }
     tables["sources.csv"] = [SourceRow._fields, *sources.rows()]
-    texts = {name: _as_csv(rows) for name, rows in tables.items()}
+    texts = {name: as_csv(rows) for name, rows in tables.items()}
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (out_dir / name).write_bytes(text.encode())
@@ -181,7 +181,8 @@ def _rate_rows(facts: Iterable[Facts], sources: _Sources) -> list[RateRow]:
     return [row for _, (_, row) in sorted(kept.items())]
 
 
-def _as_csv(rows: Iterable[tuple[str, ...]]) -> str:
+def as_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as a table of the catalog is written, its header first."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -6,15 +6,14 @@ confirmed, whose source and date alone change.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 from amply_capacity.catalog import prices
+from amply_capacity.catalog.compact import as_csv
 from amply_capacity.catalog.files import PriceRow, SourceRow, read_table
 from amply_capacity.catalog.listed_price import Key, ListedPrice
 from amply_capacity.disk import on_disk, replacing
@@ -77,8 +76,8 @@ def keep_price_table(directory: Path, before: PriceTable, after: PriceTable) -> 
     table, sources = directory / "prices.csv", directory / "sources.csv"
     # The sources take their place first: a reader never meets a price without its source.
     with on_disk(table), replacing(table) as new_table, replacing(sources) as new_sources:
-        new_table.write_bytes(_csv_text(PriceRow._fields, after.rows).encode())
-        new_sources.write_bytes(_csv_text(SourceRow._fields, after.sources).encode())
+        new_table.write_bytes(as_csv([PriceRow._fields, *after.rows]).encode())
+        new_sources.write_bytes(as_csv([SourceRow._fields, *after.sources]).encode())
     prices.forget()
 
 
@@ -86,9 +85,3 @@ def _same_amounts(old: PriceRow, new: PriceRow) -> bool:
     """Whether both say the same dollars, however they write them."""
     cells = ((old.hourly_usd, new.hourly_usd), (old.upfront_usd, new.upfront_usd))
     return all(one == other or (one and other and Decimal(one) == Decimal(other)) for one, other in cells)
-
-
-def _csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
+from amply_capacity.drill.watching import Watching
 from amply_capacity.errors import AmplyError
 from amply_capacity.target.endpoint import Endpoint, connect
 
@@ -16,7 +17,6 @@ __all__ = ["Observer", "Sample"]
 
 _PERIOD_SECONDS = 0.1
 _ANSWER_SECONDS = 0.25
-_JOIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Sample:
     replica_buffer_bytes: int
 
 
-class Observer:
+class Observer(Watching):
     """Within: samples of each server, from threads of their own, one a server; the load is not disturbed.
 
     Kept for the length of a drill, 30 samples of 100 bytes a second.
@@ -44,24 +44,13 @@ class Observer:
 
     def __init__(self, nodes: Iterable[Endpoint]) -> None:
         self.samples: list[Sample] = []
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._watch, args=(node,), daemon=True) for node in nodes]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+        super().__init__([partial(self._watch, node) for node in nodes])
 
     def _watch(self, node: Endpoint) -> None:
         import redis
 
         name, client = f"{node.host}:{node.port}", None
-        while not self._stopping.wait(_PERIOD_SECONDS - time.time() % _PERIOD_SECONDS):
+        while not self.stopping.wait(_PERIOD_SECONDS - time.time() % _PERIOD_SECONDS):
             try:
                 client = client or connect(node, timeout_seconds=_ANSWER_SECONDS)
                 self.samples.append(_sample(name, client.info()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
-from typing import Self
+from functools import partial
 
 from amply_capacity.drill.moment import FAILOVER, Moment
+from amply_capacity.drill.watching import Watching
 from amply_capacity.errors import AmplyError
 from amply_capacity.target.configuration import SERVICE_NAME
 from amply_capacity.target.endpoint import Endpoint, connect, explained
@@ -15,7 +15,6 @@ from amply_capacity.target.endpoint import Endpoint, connect, explained
 __all__ = ["SentinelListener"]
 
 _LOOK_SECONDS = 0.1
-_JOIN_SECONDS = 5.0
 _MOST_MOMENTS = 1000
 _ABORTED = "-failover-abort"
 _WHY = {
@@ -26,25 +25,14 @@ _WHY = {
 }
 
 
-class SentinelListener:
+class SentinelListener(Watching):
     """Within: every event that the Sentinels publish becomes a moment."""
 
     def __init__(self, sentinels: Sequence[Endpoint]) -> None:
         self._sentinels = sentinels
         self.moments: list[Moment] = []
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._listen, args=(number, sentinel), daemon=True)
-                         for number, sentinel in enumerate(sentinels, start=1)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+        super().__init__([partial(self._listen, number, sentinel)
+                          for number, sentinel in enumerate(sentinels, start=1)])
 
     def why(self) -> str | None:
         """Sentinel's own reason for a failover that does not come; None where it gives none."""
@@ -75,7 +63,7 @@ class SentinelListener:
             with connect(sentinel) as client, explained(sentinel), client.pubsub(
                     ignore_subscribe_messages=True) as events:
                 events.psubscribe("*")
-                while not self._stopping.is_set() and len(self.moments) < _MOST_MOMENTS:
+                while not self.stopping.is_set() and len(self.moments) < _MOST_MOMENTS:
                     message = events.get_message(timeout=_LOOK_SECONDS)
                     if message and str(message["channel"])[0] in "+-":
                         self.moments.append(Moment(time.time(), FAILOVER, str(message["channel"]), {

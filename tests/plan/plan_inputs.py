@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from dotted import change
+
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_samples import CpuSample
 from amply_capacity.model.evidence import Evidence, Footprint, Latency, OperationCost
@@ -49,17 +51,7 @@ def evidence_of_a_mixed_run(**changes: Any) -> Evidence:
 
 def changed(changes: dict[str, object]) -> dict[str, Any]:
     """The example's tables; a value of None takes its key out."""
-    tables = tomllib.loads(EXAMPLE.read_text())
-    for dotted, value in changes.items():
-        *path, key = dotted.split(".")
-        table = tables
-        for step in path:
-            table = table.setdefault(step, {})
-        if value is None:
-            del table[key]
-        else:
-            table[key] = value
-    return tables
+    return change(tomllib.loads(EXAMPLE.read_text()), changes)
 
 
 def as_toml(tables: dict[str, Any], prefix: str = "") -> str:
