@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,17 +96,20 @@ def test_bad_input_about_aws_is_one_paragraph(
 
 
 def test_a_killed_import_is_resumed_by_the_same_command(server: AwsServer, tmp_path: Path) -> None:
-    """A process of its own, ended by SIGTERM between two parts of what it reads."""
+    """A process of its own, ended by SIGTERM while it waits for the part after the first run."""
     assert isinstance(server.regions, Region)
     server.regions.clusters += fleet(12).clusters[2:]
     command = [sys.executable, "-m", "amply_capacity.cli", "import", "cloudwatch", "--all", "--region",
                REGION, "--run-dir", str(tmp_path / "all"), "--json"]
 
-    def slowly(node: str, *question: object) -> object:
-        time.sleep(0.002)
+    ended = threading.Event()
+
+    def held(node: str, *question: object) -> object:
+        if any((tmp_path / "all").glob("*/run.json")):
+            ended.wait(timeout=30.0)
         return composed(node, *question)  # type: ignore[arg-type]
 
-    server.regions.values = slowly  # type: ignore[assignment]
+    server.regions.values = held  # type: ignore[assignment]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60.0
         while not list((tmp_path / "all").glob("*/run.json")):
@@ -114,6 +118,7 @@ def test_a_killed_import_is_resumed_by_the_same_command(server: AwsServer, tmp_p
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         _, words = process.communicate(timeout=30)
+    ended.set()
     assert process.returncode == 128 + signal.SIGTERM, words
     assert b"Traceback" not in words
     there = len(list((tmp_path / "all").glob("*/run.json")))

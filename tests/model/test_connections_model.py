@@ -116,9 +116,10 @@ def cpu_us_of_opening(cluster: Cluster, count: int) -> float:
 
 
 def test_a_connection_costs_the_server_what_is_said_and_tls_many_times_that(redis_cluster: Cluster) -> None:
-    plain_us = cpu_us_of_opening(redis_cluster, 300)
+    # The best of some: beside other work on the same core the same calls take several times the CPU.
+    plain_us = min(cpu_us_of_opening(redis_cluster, 300) for _ in range(5))
     with clusters.throw_away(tls=True) as encrypted:
-        tls_us = cpu_us_of_opening(encrypted, 150)
+        tls_us = min(cpu_us_of_opening(encrypted, 150) for _ in range(5))
     # Twice the bounds: a host that is slower, or that counts its CPU more coarsely, is none the less right.
     assert ACCEPT_CPU_US.low / 2.0 <= plain_us <= 2.0 * ACCEPT_CPU_US.high
     assert HANDSHAKE_CPU_US.low / 2.0 <= tls_us - plain_us <= 2.0 * HANDSHAKE_CPU_US.high

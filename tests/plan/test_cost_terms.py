@@ -60,8 +60,3 @@ def test_unknown_names_are_refused() -> None:
         term_prices("us-east-1", "redis", "cache.t3.mikro")
     with pytest.raises(BadInput, match="2 inputs are wrong"):
         term_prices("mars", "radis", "cache.t3.micro")
-
-
-def test_a_second_question_is_answered_from_the_first() -> None:
-    assert term_prices("us-east-1", "valkey", "cache.t3.micro") is term_prices("us-east-1", "valkey",
-                                                                            "cache.t3.micro")

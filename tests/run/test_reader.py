@@ -170,6 +170,7 @@ def test_a_run_of_two_seconds_says_nothing(tmp_path: Path) -> None:
 
 def test_runs_are_listed_newest_first_and_found_by_name(recorded_run: Path) -> None:
     names = ["20260101T000000Z-mixed-aaaaaa", "20260102T000000Z-mixed-bbbbbb"]
+    shutil.rmtree(RUNS_DIR, ignore_errors=True)  # what other tests recorded
     try:
         for name in names:
             shutil.copytree(recorded_run, RUNS_DIR / name)
