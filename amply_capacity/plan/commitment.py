@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,22 +15,29 @@ from amply_capacity.plan.projection import Path
 from amply_capacity.plan.reservations import covers, units_of
 from amply_capacity.plan.worlds import Floats
 
-__all__ = ["Commitment", "committed_usd", "least_usd"]
+__all__ = ["Commitment", "committed_usd", "mean_usd", "months_held"]
+
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Commitment:
-    """The way: which of `options` each world has in each month, and where an option would still be enough."""
+    """The way: which of `options` each world has in each month, from the first on."""
 
     path: Path
     options: Sequence[Option]
-    enough: Callable[[Option], NDArray[np.bool_]]
-    """(worlds, months) from the first month on."""
+
+    @cached_property
+    def prices(self) -> Floats:
+        """Of the options, USD a month."""
+        return np.array([one.usd_per_month for one in self.options])
 
     @cached_property
     def path_usd(self) -> Floats:
         """(worlds, months)."""
-        return np.array([one.usd_per_month for one in self.options])[self.path.types]
+        return np.asarray(self.prices[self.path.types])
 
     @cached_property
     def _rests(self) -> dict[int, Floats]:
@@ -43,35 +50,48 @@ class Commitment:
         return self._rests[month]
 
 
-def committed_usd(option: Option, commitment: Commitment, review_months: int) -> Floats:
-    """Nodes of a world that takes this option now, (worlds, months).
+def committed_usd(option: Option, commitment: Commitment, review_months: int, holds: Bools) -> Floats:
+    """Nodes of a world that takes this option now and has enough where it `holds`, both (worlds, months).
 
     On demand it is held until the review, or until it is not enough. A reservation is paid to its end: what a
     world needs beyond it is bought beside it; within the family it counts for its normalized units, of
     another family it is lost.
     """
     usd = commitment.path_usd.copy()
-    bound = term_months(option.term) or 0
-    holds = commitment.enough(option)
-    held = slice(0, max(bound, review_months))
-    beside = usd[:, held]
-    if bound:
-        beside = option.usd_per_month + beside * _uncovered(option, commitment.options)[
-            commitment.path.types[:, held]]
-    usd[:, held] = np.where(holds[:, held], option.usd_per_month, beside)
+    held = slice(0, months_held(option, review_months, usd.shape[1]))
+    usd[:, held] = np.where(holds[:, held], option.usd_per_month,
+                            _outgrown_usd(option, commitment)[commitment.path.types[:, held]])
     return usd
 
 
-def least_usd(option: Option, commitment: Commitment, review_months: int) -> Floats:
-    """The least that a world pays, whether the option is enough or not: mean of the months, (worlds,)."""
-    months = commitment.path_usd.shape[1]
-    bound = term_months(option.term) or 0
-    if bound:
-        held = min(max(bound, review_months), months)
-        return np.asarray((option.usd_per_month * held + commitment.usd_from(held)) / months)
-    held = min(review_months, months)
-    return np.asarray((np.minimum(option.usd_per_month, commitment.path_usd[:, :held]).sum(axis=1)
-                       + commitment.usd_from(held)) / months)
+def mean_usd(option: Option, commitment: Commitment, review_months: int, holds: Bools,
+             rows: Indices | slice = _ALL) -> Floats:
+    """The mean of the months of `committed_usd` in these worlds, (rows,).
+
+    `holds` is where the option is enough, (rows, months); only worlds that outgrow it are gone through.
+    """
+    months = commitment.path.types.shape[1]
+    held = months_held(option, review_months, months)
+    usd = option.usd_per_month * held + commitment.usd_from(held)[rows]
+    short = ~holds[:, :held]
+    outgrown = np.flatnonzero(short.any(axis=1))
+    if outgrown.size:
+        worlds = outgrown if isinstance(rows, slice) else rows[outgrown]
+        more = _outgrown_usd(option, commitment) - option.usd_per_month
+        usd[outgrown] += (more[commitment.path.types[worlds, :held]] * short[outgrown]).sum(axis=1)
+    return np.asarray(usd / months)
+
+
+def months_held(option: Option, review_months: int, horizon_months: int) -> int:
+    """Until the review or to the reservation's end, whichever is later."""
+    return min(max(term_months(option.term) or 0, review_months), horizon_months)
+
+
+def _outgrown_usd(option: Option, commitment: Commitment) -> Floats:
+    """What is paid where it is not enough, by the option that the way has there."""
+    if not term_months(option.term):
+        return commitment.prices
+    return option.usd_per_month + commitment.prices * _uncovered(option, commitment.options)
 
 
 def _uncovered(reserved: Option, options: Sequence[Option]) -> Floats:

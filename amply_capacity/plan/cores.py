@@ -8,9 +8,10 @@ are few.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amply_capacity.model.cpu_curve import CpuCurve
 from amply_capacity.model.day import WEEKDAYS, WEEKEND_DAYS, day_means
@@ -61,6 +62,12 @@ class EngineCores:
     peak_to_mean: Floats
     busy_us: Floats
     """What a round trip takes a server that is never idle, (worlds,)."""
+
+    def of_worlds(self, rows: NDArray[np.intp]) -> EngineCores:
+        """The same of some worlds."""
+        return EngineCores(replace(self.peak, values=self.peak.values[rows]),
+                           replace(self.week, values=self.week.values[rows]), self.rounds_per_user[rows],
+                           self.peak_to_mean[rows], self.busy_us[rows])
 
     def at_peak(self, mean_rate: Floats) -> Floats:
         """Shape (worlds, months), as `mean_rate` has."""

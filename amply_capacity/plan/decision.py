@@ -177,7 +177,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
 
     place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
     second = choice.runner_up
-    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start)
+    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start, sold)
     return Plan(
         ranked=ranked,
         excuses=(*_excuses(sold, demand, need, ranked), *excuses),

@@ -16,12 +16,12 @@ from amply_capacity.model.credits import credit_rules
 from amply_capacity.model.day import share_of_week_above
 from amply_capacity.model.throttling import credit_outlook
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.sizing import capacities
 from amply_capacity.plan.worlds import Floats, Worlds
 from amply_capacity.traffic.sessions import SESSION_TTL_SECONDS
 
-__all__ = ["Harm", "harm"]
+__all__ = ["Harm", "Prices", "harm", "prices_of"]
 
 _MINUTES = 730.0 * 60.0
 """Of a month, as prices count it."""
@@ -44,26 +44,34 @@ class Harm:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prices:
-    """(worlds, 1) each."""
+class Prices:
+    """What it costs, USD, (worlds, 1) each."""
 
     breached_month: Floats
     down_month: Floats
     lost_session: Floats
 
+    def of_worlds(self, rows: Indices) -> Prices:
+        """The same of some worlds."""
+        return Prices(self.breached_month[rows], self.down_month[rows], self.lost_session[rows])
 
-def harm(node: NodeType, demand: Demand, need: Needs, worlds: Worlds, months: slice, *, shards: int = 1,
+
+def prices_of(demand: Demand, worlds: Worlds) -> Prices:
+    """As the demand's money says."""
+    def drawn(name: str) -> Floats:
+        return worlds.draw(f"money.{name}", getattr(demand.money, name))[:, None]
+
+    return Prices(breached_month=_MINUTES * drawn("usd_per_breached_slo_minute"),
+                  down_month=_MINUTES * drawn("usd_per_downtime_minute"),
+                  lost_session=drawn("usd_per_lost_session"))
+
+
+def harm(node: NodeType, demand: Demand, need: Needs, paid: Prices, months: slice, *, shards: int = 1,
          replicas: int = 1, engine: str | None = None) -> Harm:
     """Of a cluster of these nodes under the load of these months.
 
     The shards are alike, so the busiest one's share of the minutes stands for all: an upper bound.
     """
-    def drawn(name: str) -> Floats:
-        return worlds.draw(f"money.{name}", getattr(demand.money, name))[:, None]
-
-    paid = _Prices(
-        breached_month=_MINUTES * drawn("usd_per_breached_slo_minute"),
-        down_month=_MINUTES * drawn("usd_per_downtime_minute"), lost_session=drawn("usd_per_lost_session"))
     has = {name: capacity.available for name, capacity in capacities(node, demand).items()}
     shape = (need.day_peak_to_mean[:, None], need.weekend_to_weekday[:, None])
 
@@ -97,7 +105,7 @@ def harm(node: NodeType, demand: Demand, need: Needs, worlds: Worlds, months: sl
 
 
 def _memory(node: NodeType, demand: Demand, need: Needs, months: slice, shards: int, engine: str | None,
-            paid: _Prices) -> Floats:
+            paid: Prices) -> Floats:
     """Evicted sessions and more evictions than promised; writes refused where nothing is left to evict."""
     used = need.used_memory(shards, engine)[:, months]
     over = np.maximum(used - node.usable_bytes(demand.cluster.reserved_memory_percent), 0.0)

@@ -7,7 +7,8 @@ Measured bytes and CPU times the demand's counts, of the busiest shard. Arrays h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,16 @@ class Needs:
     other_engine: Mapping[str, Floats]
     """`bytes` and `cpu` of an engine that was not measured over the one that was, (worlds,) each."""
     _kept: dict[tuple[object, ...], Floats] = field(default_factory=dict, compare=False, repr=False)
+
+    def of_worlds(self, rows: Indices) -> Needs:
+        """The same of some worlds."""
+        some: dict[str, Any] = {each.name: value[rows] for each in fields(self)
+                                if isinstance(value := getattr(self, each.name), np.ndarray)}
+        return replace(self, **some, cores=self.cores.of_worlds(rows),
+                       memory_items={name: values[rows] for name, values in self.memory_items.items()},
+                       cpu_factor={name: values[rows] for name, values in self.cpu_factor.items()},
+                       other_engine={name: values[rows] for name, values in self.other_engine.items()},
+                       _kept={})
 
     def of(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
            replicas: int = 1, engine: str | None = None) -> Floats:

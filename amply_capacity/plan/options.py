@@ -13,7 +13,10 @@ from amply_capacity.plan.cost import MAX_NODES_PER_CLUSTER, Bill, nodes_bill
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.term_prices import term_prices
 
-__all__ = ["Excuse", "Offer", "Option", "offers", "shard_counts"]
+__all__ = ["Cluster", "Excuse", "Offer", "Option", "offers", "shard_counts"]
+
+Cluster = tuple[str, str, int, int]
+"""Engine, node type, shards and replicas: an option but for its term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class Option:
     @property
     def usd_per_month(self) -> float:
         return self.nodes * self.node_usd_per_month
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.engine, self.node.name, self.shards, self.replicas
 
     @property
     def name(self) -> str:

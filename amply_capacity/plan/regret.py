@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.harm import harm
+from amply_capacity.plan.harm import Prices, harm
 from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Option
-from amply_capacity.plan.worlds import Floats, Worlds
+from amply_capacity.plan.worlds import Floats
 
-__all__ = ["Choice", "Scored", "scored"]
+__all__ = ["Choice", "Scored", "scored", "unnoticed_usd"]
+
+Bools = NDArray[np.bool_]
 
 _MONTH_DAYS = 730.0 / 24.0
 
@@ -46,18 +48,23 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """All scored options, least expected regret first."""
+    """The options that may be the best, least expected regret first."""
 
     scored: tuple[Scored, ...]
     best_usd: Floats
     """What the best option of each world costs there, USD a month, (worlds,)."""
 
     @classmethod
-    def of(cls, found: Sequence[Scored]) -> Choice:
-        """Of at least one."""
+    def of(cls, found: Sequence[Scored], at_least: int) -> Choice:
+        """Those that are the best of some world, and so many of the first; of at least one."""
         ranked = sorted(found, key=lambda one: (round(one.expected_usd, 9), one.option.usd_per_month,
                                                 one.option.name, one.option.term))
-        return cls(tuple(ranked), np.min([one.usd for one in ranked], axis=0))
+        best, winner = ranked[0].usd, np.zeros(ranked[0].usd.shape, dtype=np.intp)
+        for place, one in enumerate(ranked):
+            winner[one.usd < best] = place
+            best = np.minimum(best, one.usd)
+        kept = sorted({*range(min(at_least, len(ranked))), *map(int, np.unique(winner))})
+        return cls(tuple(ranked[place] for place in kept), best)
 
     @property
     def chosen(self) -> Scored:
@@ -93,19 +100,25 @@ class Choice:
         }
 
 
-def scored(option: Option, demand: Demand, need: Needs, worlds: Worlds, commitment: Commitment,
-           outage_usd: Floats) -> Scored:
-    """Scores one; `outage_usd` is that of its replicas, (worlds, months) from the first month on."""
+def unnoticed_usd(option: Option, demand: Demand, need: Needs, prices: Prices,
+                  holds: Bools) -> dict[str, Floats]:
+    """What goes wrong where it is too small until somebody has reacted: by cause, (worlds,), a month.
+
+    Once it is too small somebody notices, and the world goes the way that it goes anyway.
+    """
     months = demand.plan.horizon_months
     review = min(demand.plan.review_months, months)
-    short = ~commitment.enough(option)[:, :review]
-    by_cause = {"outages": outage_usd.mean(axis=1)}
-    if short.any():
-        # Once it is too small somebody notices, and the world goes the way that it goes anyway.
-        noticed = demand.plan.reaction_days / _MONTH_DAYS * (short & (short.cumsum(axis=1) == 1))
-        wrong = harm(option.node, demand, need, worlds, slice(1, review + 1), shards=option.shards,
-                     replicas=option.replicas, engine=option.engine).usd_by_constraint
-        by_cause |= {name: (usd * noticed).sum(axis=1) / months for name, usd in wrong.items()}
-    node_usd = committed_usd(option, commitment, review).sum(axis=1) / months
+    short = ~holds[:, :review]
+    if not short.any():
+        return {}
+    noticed = demand.plan.reaction_days / _MONTH_DAYS * (short & (short.cumsum(axis=1) == 1))
+    wrong = harm(option.node, demand, need, prices, slice(1, review + 1), shards=option.shards,
+                 replicas=option.replicas, engine=option.engine).usd_by_constraint
+    return {name: (usd * noticed).sum(axis=1) / months for name, usd in wrong.items()}
+
+
+def scored(option: Option, node_usd: Floats, outage_usd: Floats, wrong_usd: Mapping[str, Floats]) -> Scored:
+    """Its nodes, the outages that its replicas leave, and what goes wrong, by cause: a month, (worlds,)."""
+    by_cause = {"outages": outage_usd, **wrong_usd}
     return Scored(option, np.asarray(node_usd + sum(by_cause.values())), float(node_usd.mean()),
                   {name: float(usd.mean()) for name, usd in by_cause.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.worlds import Floats
 
-__all__ = ["UNITS", "Capacity", "capacities", "fits", "fits_at"]
+__all__ = ["UNITS", "Capacity", "Limit", "capacities", "fits", "limits_of"]
 
 Bools = NDArray[np.bool_]
+Limit = tuple[str, Floats, Floats]
+"""A name, and values, (worlds, months), that may be at most the limit, (rows,), in those worlds."""
 
 UNITS: Mapping[str, str] = {
     "memory": "bytes",
@@ -72,36 +74,29 @@ def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
     return found
 
 
-def fits(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL, *, shards: int = 1,
-         replicas: int = 1, engine: str | None = None) -> Bools:
-    """Where the node type has enough of everything; nowhere, if the catalog lacks a fact about it."""
-    limits = _limits(node, demand, need, shards, replicas, engine)
-    enough = np.full(need.users[:, months].shape, limits is not None)
-    for name, (values, limit) in (limits or {}).items():
+def fits(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL, *, rows: Indices | slice = _ALL,
+         shards: int = 1, replicas: int = 1, engine: str | None = None) -> Bools:
+    """Where the node type has enough of everything, in these worlds and months, (rows, months).
+
+    Nowhere, if the catalog lacks a fact about it.
+    """
+    enough = np.ones(need.users[rows, months].shape, dtype=np.bool_)
+    for name, values, limit in limits_of(node, demand, need, rows, shards=shards, replicas=replicas,
+                                         engine=engine):
         # Most limits are far from most worlds: only those that are met somewhere are held to every month.
-        if not (need.most(name, values, months, shards, engine) <= limit).all():
-            enough &= values[:, months] <= limit[:, None]
+        if not (need.most(name, values, months, shards, engine)[rows] <= limit).all():
+            enough &= values[rows, months] <= limit[:, None]
     return enough
 
 
-def fits_at(node: NodeType, demand: Demand, need: Needs, rows: Indices, columns: Indices, *, shards: int = 1,
-            replicas: int = 1, engine: str | None = None) -> Bools:
-    """The same for some worlds and months only, (n,) each."""
-    limits = _limits(node, demand, need, shards, replicas, engine, rows)
-    enough = np.full(rows.shape, limits is not None)
-    for values, limit in (limits or {}).values():
-        enough &= values[rows, columns] <= limit
-    return enough
-
-
-def _limits(node: NodeType, demand: Demand, need: Needs, shards: int, replicas: int, engine: str | None,
-            rows: Indices | slice = _ALL) -> dict[str, tuple[Floats, Floats]] | None:
-    """What may be at most what, by name; None where a fact is not known."""
-    found: dict[str, tuple[Floats, Floats]] = {}
-    for constraint, capacity in capacities(node, demand).items():
-        if capacity.available is None:
-            return None
-        name, values, limit = need.bound(node, constraint, capacity.available, rows, shards=shards,
-                                         replicas=replicas, engine=engine)
-        found[name] = values, np.minimum(found[name][1], limit) if name in found else limit
-    return found
+def limits_of(node: NodeType, demand: Demand, need: Needs, rows: Indices | slice = _ALL, *, shards: int = 1,
+              replicas: int = 1, engine: str | None = None) -> Iterator[Limit]:
+    """One by one; where a fact is not known, a single one that nothing meets."""
+    has = capacities(node, demand)
+    if any(capacity.available is None for capacity in has.values()):
+        yield "users", need.users, np.full(len(need.users), -np.inf)[rows]
+        return
+    for constraint, capacity in has.items():
+        assert capacity.available is not None
+        yield need.bound(node, constraint, capacity.available, rows, shards=shards, replicas=replicas,
+                         engine=engine)

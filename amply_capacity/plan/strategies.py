@@ -21,10 +21,10 @@ from amply_capacity.interval import Interval
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Activity, Demand
-from amply_capacity.plan.harm import harm
+from amply_capacity.plan.harm import harm, prices_of
 from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.needs import Needs, needs
-from amply_capacity.plan.options import Option, offers
+from amply_capacity.plan.options import Offer, Option, offers
 from amply_capacity.plan.search import Way, way_of
 from amply_capacity.plan.serverless_need import serverless_usd
 from amply_capacity.plan.term_prices import term_prices
@@ -35,7 +35,7 @@ __all__ = ["Case", "Strategy", "strategies"]
 
 _LATER = slice(1, None)
 _WORLDS = 2_000
-"""Of a way that is another demand: it has to be sized anew."""
+"""Of a way that is another demand, which has to be sized anew, or on which much goes wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Case:
     """Of the chosen option on it."""
     months: Sequence[str]
     start: date
+    sold: Sequence[Offer]
 
     @property
     def chosen(self) -> Option:
@@ -112,8 +113,10 @@ def _stay(case: Case) -> Iterator[Strategy]:
     if price.usd_per_month is None:
         yield Strategy("stay", what, None, price.reason or "")
         return
-    wrong = harm(nodes.node_type(cluster.node_type), case.demand, case.need, case.worlds, _LATER,
-                 replicas=cluster.replicas, engine=cluster.engine).usd
+    some = np.arange(min(case.worlds.count, _WORLDS))
+    wrong = harm(nodes.node_type(cluster.node_type), case.demand, case.need.of_worlds(some),
+                 prices_of(case.demand, case.worlds).of_worlds(some), _LATER, replicas=cluster.replicas,
+                 engine=cluster.engine).usd
     yield Strategy("stay", what, (1 + cluster.replicas) * price.usd_per_month + wrong)
 
 
@@ -135,7 +138,7 @@ def _reserved(case: Case) -> Iterator[Strategy]:
     chosen, demand = case.chosen, case.demand
     prices = term_prices(demand.cluster.region, chosen.engine, chosen.node.name)
     holds = case.way.enough[case.place]
-    commitment = Commitment(case.way.path(case.place), case.way.options, lambda _: holds)
+    commitment = Commitment(case.way.path(case.place), case.way.options)
     for term in TERMS:
         if term in ("on_demand", chosen.term):
             continue
@@ -149,7 +152,7 @@ def _reserved(case: Case) -> Iterator[Strategy]:
                                                           f"{len(case.months)}")
         else:
             held = replace(chosen, term=term, node_usd_per_month=price.usd_per_month)
-            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0),
+            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0, holds),
                            changes=f"binds for {months} months and cannot be cancelled")
 
 
@@ -159,12 +162,13 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
             continue
         name, what = f"go to {engine}", f"the cheapest way on {engine}"
         allowed = replace(case.demand.allowed, engines=[engine])  # type: ignore[list-item]
+        sold: Sequence[Offer] = [one for one in case.sold if one.engine == engine]
         try:
-            sold, _ = offers(replace(case.demand, allowed=allowed))
+            sold = sold or offers(replace(case.demand, allowed=allowed))[0]
         except AmplyError as error:
             yield Strategy(name, what, None, error.what)
             continue
-        way = way_of(sold, replace(case.demand, allowed=allowed), case.need, case.chosen.replicas)
+        way = way_of(sold, case.demand, case.need, case.chosen.replicas)
         yield Strategy(name, what, way.path_usd(),
                        "its bytes and CPU are not measured: a wide prior stands for them",
                        f"test the application on {engine}")
@@ -197,7 +201,7 @@ def _split(case: Case) -> Iterator[Strategy]:
         if tasks:
             load = replace(load, users=np.zeros_like(load.users))  # their indices stay on the other one
         need = needs(part, case.figures, load, worlds, case.calibrations)
-        streams.append(way_of(offers(part)[0], part, need, case.chosen.replicas).path_usd())
+        streams.append(way_of(case.sold, part, need, case.chosen.replicas).path_usd())
     yield Strategy(name, what, streams[0] + streams[1],
                    changes="a second endpoint, its own alarms and connections")
 

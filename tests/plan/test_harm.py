@@ -12,7 +12,7 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.model.day import WEEK_MINUTES, share_of_week_above, week_weights
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.harm import Harm, harm
+from amply_capacity.plan.harm import Harm, harm, prices_of
 from amply_capacity.plan.measured import measured
 from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.workload import workload
@@ -34,7 +34,7 @@ def needs_of(demand: Demand, run: Evidence) -> Needs:
 
 def harm_of(demand: Demand, run: Evidence, node: object = MICRO) -> tuple[Harm, Needs]:
     need = needs_of(demand, run)
-    return harm(node, demand, need, WORLDS, slice(1, 2)), need  # type: ignore[arg-type]
+    return harm(node, demand, need, prices_of(demand, WORLDS), slice(1, 2)), need  # type: ignore[arg-type]
 
 
 def only(found: Harm, constraint: str) -> Floats:

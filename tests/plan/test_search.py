@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from amply_capacity.model.evidence import Evidence
-from amply_capacity.plan.commitment import Commitment
+from amply_capacity.plan.commitment import Commitment, committed_usd, mean_usd
 from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.frontier import frontier
+from amply_capacity.plan.harm import prices_of
 from amply_capacity.plan.measured import measured
 from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.options import Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
-from amply_capacity.plan.regret import Choice, scored
+from amply_capacity.plan.regret import Choice, scored, unnoticed_usd
 from amply_capacity.plan.search import search, way_of
 from amply_capacity.plan.sizing import fits
 from amply_capacity.plan.workload import Workload, workload
@@ -53,22 +54,26 @@ class Searched:
         assert found is not None
         return found.choice
 
+    def enough(self, option: Option) -> NDArray[np.bool_]:
+        return fits(option.node, self.demand, self.need, slice(1, None), shards=option.shards,
+                    replicas=option.replicas, engine=option.engine)
+
     def by_brute_force(self) -> Choice:
         """Every offer on every number of shards at every term that fits, nothing left out."""
         review = min(self.demand.plan.review_months, self.demand.plan.horizon_months)
         way = way_of(self.sold, self.demand, self.need, self.replicas[0])
 
-        def enough(option: Option) -> NDArray[np.bool_]:
-            return fits(option.node, self.demand, self.need, slice(1, None), shards=option.shards,
-                        replicas=option.replicas, engine=option.engine)
-
-        commitment = Commitment(way.path(), way.options, enough)
+        commitment = Commitment(way.path(), way.options)
         options = [offer.option(shards, count, term) for offer in self.sold for count in self.replicas
                    for shards in shard_counts(self.demand, count) for term in self.demand.terms
                    if term in offer.usd_by_term]
         return Choice.of([
-            scored(one, self.demand, self.need, self.worlds, commitment, self.outage_usd(one.replicas))
-            for one in options if enough(one)[:, review - 1].mean() >= self.demand.plan.confidence])
+            scored(one, committed_usd(one, commitment, review, holds).mean(axis=1),
+                   self.outage_usd(one.replicas).mean(axis=1),
+                   unnoticed_usd(one, self.demand, self.need, prices_of(self.demand, self.worlds), holds))
+            for one in options
+            if (holds := self.enough(one))[:, review - 1].mean() >= self.demand.plan.confidence],
+            len(options))
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,6 +87,22 @@ def test_what_is_left_out_is_never_the_best_in_any_world(
     assert [one.option for one in found.scored[:8]] == [one.option for one in everything.scored[:8]]
     assert found.chosen.expected_usd == pytest.approx(everything.chosen.expected_usd)
     assert found.best_usd == pytest.approx(everything.best_usd)
+
+
+def test_the_mean_of_a_commitment_is_that_of_its_months(demand: Demands, evidence: Runs) -> None:
+    case = Searched(demand({**EVERYTHING, "users.registered": 400_000}), evidence())
+    way = way_of(case.sold, case.demand, case.need, 0)
+    commitment = Commitment(way.path(), way.options)
+    outgrown, some = 0, np.array([3, 50, 99])
+    for offer in case.sold[::5]:
+        for term in offer.usd_by_term:
+            option = offer.option(1, 0, term)
+            holds = case.enough(option)
+            means = committed_usd(option, commitment, 3, holds).mean(axis=1)
+            assert mean_usd(option, commitment, 3, holds) == pytest.approx(means)
+            assert mean_usd(option, commitment, 3, holds[some], some) == pytest.approx(means[some])
+            outgrown += bool((~holds[:, :12]).any() and term != "on_demand")
+    assert outgrown > 3
 
 
 def test_the_frontier_keeps_what_is_cheapest_for_any_need(demand: Demands, evidence: Runs) -> None:
