@@ -35,7 +35,8 @@ def test_the_demo_records_executes_and_reports_with_progress_and_leaves_no_serve
                      "notebooks": str(out / "notebooks")}
 
     stages = re.findall(r"^demo  (\d/4|done) +\d+\.\d s  \S", done.stderr, re.MULTILINE)
-    assert stages == ["1/4", "2/4", "3/4", "4/4", "done"]
+    # A recording whose server was starved by other tests is made once more, and says so.
+    assert list(dict.fromkeys(stages)) == ["1/4", "2/4", "3/4", "4/4", "done"]
     assert "prefill     sessions" in done.stderr
 
     run = read_run(out / "run")

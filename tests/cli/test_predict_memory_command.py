@@ -100,7 +100,7 @@ def test_a_demand_says_when_memory_is_full_and_what_the_leak_costs(amply: Callab
                        for which in ("outlook", "outlook_with_fix"))
     assert mended < 0.02
     assert leaking > mended
-    assert len(found["months"]) == 25
+    assert len(found["months"]) == 37
     assert found["months"][0]["used_mid"] == found["used_memory_bytes"]
     assert found["leak"]["index_bytes_per_user"] > 216.0
     assert {check["what"] for check in found["checks"]} == {

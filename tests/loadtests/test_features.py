@@ -106,6 +106,9 @@ scenario("peeking", working_set)
 '''
 
 
+pytestmark = pytest.mark.xdist_group("features")  # they share a recording
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path, Run]:
     folder = tmp_path_factory.mktemp("features")

@@ -77,6 +77,9 @@ def _check_totals(recording: Recording) -> None:
     assert "Traceback" not in recording.words
 
 
+pytestmark = pytest.mark.xdist_group("scenarios")  # they share a recording
+
+
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Made once for all test processes."""

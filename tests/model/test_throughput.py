@@ -31,6 +31,9 @@ RATES = (500.0, 2_000.0, 10_000.0)
 COMMANDS_PER_OPERATION = 1.4
 
 
+pytestmark = pytest.mark.xdist_group("throughput")  # its fixtures take half a minute each
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     directory = tmp_path_factory.mktemp("known")
