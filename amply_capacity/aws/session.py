@@ -1,7 +1,8 @@
 """The one place where boto3 clients are made, and where AWS' refusals are put in words.
 
 boto3 finds the credentials by itself (environment, profile, single sign-on, role); none is read, kept or
-printed here. Every call made with these clients only reads.
+printed here. The toolkit only reads with these clients, but for the failover that `drill --elasticache` asks
+of a test cluster after it was confirmed.
 """
 
 from __future__ import annotations

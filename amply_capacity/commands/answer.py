@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Json", "print_answer"]
+__all__ = ["Json", "print_answer", "warn_of_old_prices"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
+
+
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def print_answer(as_json: bool, content: dict[str, Any], text: str) -> None:
     """Print the content as JSON, or the text, on stdout."""
     print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
+
+
+def warn_of_old_prices(content: Any) -> None:
+    """A line on stderr where a price in the answer is older than 180 days, or bears no date."""
+    from amply_capacity.catalog.price_age import price_age
+    from amply_capacity.progress import say
+
+    warning = price_age(_dates(content), _today()).warning
+    if warning is not None:
+        say(warning)
+
+
+def _dates(content: Any) -> Iterator[str]:
+    """Of all prices in it, wherever they are."""
+    if isinstance(content, dict):
+        if dated := content.get("as_of"):
+            yield dated if _ISO.fullmatch(dated) else "undated"
+        content = list(content.values())
+    if isinstance(content, list):
+        for each in content:
+            yield from _dates(each)
+
+
+def _today() -> date:
+    return date.today()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amply_capacity.commands.answer import Json, print_answer
+from amply_capacity.commands.answer import Json, print_answer, warn_of_old_prices
 from amply_capacity.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def cost(
     if engine_version is not None:
         answer["month"] = f"{billed:%Y-%m}"
     print_answer(json_, answer, _text(answer))
+    warn_of_old_prices(answer)
 
 
 def _nodes(region: str, engine: str, node_type: str | None, shards: int, replicas: int, term: str,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from amply_capacity.commands.answer import Json, print_answer
+from amply_capacity.commands.answer import Json, print_answer, warn_of_old_prices
 from amply_capacity.errors import BadInput
 
 __all__ = ["plan"]
@@ -46,6 +46,7 @@ def plan(
 
     made = plan_of(run, demand, worlds=worlds or 10_000, seed=seed).as_json()
     print_answer(json_, made, plan_text(made))
+    warn_of_old_prices(made["bill"])
 
 
 def _fleet(file: Path, worlds: int | None, seed: int, as_json: bool) -> None:

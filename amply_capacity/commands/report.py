@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from amply_capacity.commands.answer import Json, print_answer
+from amply_capacity.commands.answer import Json, print_answer, warn_of_old_prices
 
 __all__ = ["report"]
 
@@ -30,13 +30,15 @@ def report(
     from amply_capacity.report.files import check_place, write_formats
 
     formats = check_place(out, format_.split(","))
-    written = write_formats(document_of(run, demand, seed=seed), out, formats)
+    document = document_of(run, demand, seed=seed)
+    written = write_formats(document, out, formats)
     content = {
         "files": [str(path) for path in written.paths],
         "failed": [{"format": one.format, "file": str(one.path), "reason": one.reason}
                    for one in written.failures],
     }
     print_answer(json_, content, "\n".join(map(str, written.paths)))
+    warn_of_old_prices(document.content["plan"]["bill"])
     if written.failures:
         print(f"amply-capacity: {written.failed_text()}", file=sys.stderr)
         raise typer.Exit(1)

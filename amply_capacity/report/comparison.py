@@ -35,6 +35,8 @@ def is_plan(name: str) -> bool:
 def comparison_of_runs(before: str, after: str, demand: Path) -> dict[str, Any]:
     """Two runs, and the plans that the demand would get from each, as JSON. Raises BadRun and BadDemand."""
     old, new = read_run(before), read_run(after)
+    for run in (old, new):
+        run.need_load()
     found = compare_runs(old, new)
     plans = _plans(old, new, demand)
     return {

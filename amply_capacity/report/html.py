@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from amply_capacity.report import figures
@@ -9,6 +11,7 @@ from amply_capacity.report.document import Document, month_text
 from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.money import usd
 from amply_capacity.report.numbers import assumed
+from amply_capacity.report.sources import KINDS, Source, sources_of
 
 __all__ = ["render_html"]
 
@@ -29,12 +32,13 @@ def render_html(document: Document, pictures: Pictures | None = None) -> str:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
-                            "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item}
+                            "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item,
+                            "groupby_kind": _by_kind}
     plan = document.content["plan"]
     drawn = pictures or Pictures(document)
     return environment.get_template("report.html").render(
         doc=document.content, plan=plan, figures=drawn.of_plan, run_figures=drawn.of_runs,
-        css=(_TEMPLATES / "report.css").read_text(),
+        sources=sources_of(document.content), kinds=KINDS, css=(_TEMPLATES / "report.css").read_text(),
     )
 
 
@@ -64,3 +68,8 @@ def _break_even(value: float | None, name: str) -> str:
     if value is None:
         return "never:"
     return usd(value) if name.startswith("usd") else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _by_kind(lines: Sequence[Source]) -> list[tuple[str, list[Source]]]:
+    """In their order: jinja's own would sort them."""
+    return [(kind, list(group)) for kind, group in groupby(lines, key=lambda line: line.kind)]

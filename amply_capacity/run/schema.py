@@ -120,7 +120,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "events": (
         Column("time_s", _NUMBER, "Unix time"),
-        Column("kind", "string", "phase, error, generator, host, finding or knee"),
+        Column("kind", "string", "phase, error, generator, host, finding, knee, drill or failover"),
         Column("name", "string",
                "what began or happened. Of a generator process: load (its own CPU, wait and lag in a "
                "second), bottleneck (it, not the server, held the load back in that second), worker lost, "

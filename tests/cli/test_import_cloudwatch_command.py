@@ -139,6 +139,7 @@ def test_a_review_of_a_run_says_what_to_look_at(amply: Callable, example: Path) 
     figures = {one["name"]: one for one in amply("production", "review", example, "--json").json["figures"]}
     assert figures["hit rate"]["low"] <= figures["hit rate"]["mid"] <= figures["hit rate"]["high"]
     amply("production", "review", EXAMPLE_RUN).assert_refused("is no production import")
+    amply("runs", "compare", EXAMPLE_RUN, example).assert_refused("no operations", "production compare")
 
 
 def test_a_load_test_is_held_against_production(amply: Callable, example: Path, demand: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from amply_capacity.report.document import Document, document_of, month_text
 from amply_capacity.report.html import render_html
 from amply_capacity.report.money import usd
+from amply_capacity.report.sources import sources_of
 
 pytestmark = pytest.mark.xdist_group("report")
 
@@ -96,6 +97,19 @@ def test_the_page_is_well_formed_and_every_link_in_it_leads_somewhere(page: str)
     targets = {(attributes["href"] or "")[1:] for tag, attributes in reader.tags if tag == "a"}
     assert targets
     assert targets <= set(ids)
+
+
+def test_every_source_has_a_line_and_every_kind_of_figure_leads_to_one(document: Document, page: str) -> None:
+    lines = {line.key for line in sources_of(document.content).lines if line.key}
+    anchors = {tag["id"] for _, tag in Reader(page).tags if (tag.get("id") or "").startswith("source-")}
+    assert anchors == {f"source-{key}" for key in lines}
+    cited = set(re.findall(r'href="#source-(\w+)"', page))
+    assert {key[0] for key in cited} == {"R", "F", "D", "A"}
+    for section in ("why", "replica", "cost", "ways", "alternatives", "measured", "assumed"):
+        content = page.split(f'<section id="{section}">')[1].split("</section>")[0]
+        assert 'class="cite"' in content, section
+    limits = page.split('<section id="why">')[1].split("</tbody>")[0].split("<tbody>")[1]
+    assert limits.count('class="cite"') == len(document.content["plan"]["headroom"])
 
 
 def test_the_same_document_gives_the_same_page_byte_for_byte(
