@@ -34,6 +34,7 @@ from amply_capacity.plan.search import Found, search
 from amply_capacity.plan.sizing import UNITS
 from amply_capacity.plan.strategies import Case, strategies
 from amply_capacity.plan.today import Today, today
+from amply_capacity.plan.withholding import Withheld, withheld
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
@@ -88,6 +89,7 @@ class Plan:
     reversal: Reversal | None
     strategies: tuple[dict[str, Any], ...]
     """Empty in a draft."""
+    withheld: Withheld | None
 
     @property
     def chosen(self) -> Ranked:
@@ -114,6 +116,7 @@ class Plan:
             "alternatives": list(self.alternatives),
             "strategies": list(self.strategies),
             "influences": [one.as_json() for one in self.influences],
+            "withheld": None if self.withheld is None else self.withheld.as_json(),
             "runner_up": self._runner_up(),
             "review_months": self.demand.plan.review_months,
             "fits_in_month": self.months[self._review - 1].month,
@@ -198,6 +201,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         runner_up=None if second is None else ranked[place_of[second.option]],
         reversal=None if is_draft else reversal(choice, demand, figures, drawn),
         strategies=() if is_draft else tuple(strategies(case)),
+        withheld=None if is_draft else withheld(way, demand, figures, drawn),
     )
 
 

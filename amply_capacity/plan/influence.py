@@ -22,10 +22,13 @@ from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.regret import Choice
 from amply_capacity.plan.worlds import Floats, Worlds
 
-__all__ = ["Influence", "Reversal", "influences", "reversal"]
+__all__ = [
+    "FEWEST_WORLDS", "Influence", "Reversal", "how_to_know", "influences", "measured_numbers", "parts_of",
+    "reversal",
+]
 
 _PARTS = 20
-_FEWEST_WORLDS = 400
+FEWEST_WORLDS = 400
 """Fewer say more of chance than of the number."""
 _OPTIONS = 8
 _LEAST_SHARE = 0.002
@@ -63,12 +66,12 @@ class Reversal:
 
 def influences(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) -> tuple[Influence, ...]:
     """Those worth knowing, the most valuable first; none where the worlds are too few to tell."""
-    if worlds.count < _FEWEST_WORLDS or len(choice.scored) < 2:
+    if worlds.count < FEWEST_WORLDS or len(choice.scored) < 2:
         return ()
     costs = np.stack([one.usd for one in choice.scored[:_OPTIONS]])
     chance = _worth(costs, worlds.scores("nothing at all"))
     least = _LEAST_SHARE * choice.chosen.expected_usd
-    found = [Influence(name, worth, _how(name)) for name, _ in _uncertain(demand, figures)
+    found = [Influence(name, worth, how_to_know(name)) for name, _ in _uncertain(demand, figures)
              if (worth := _worth(costs, worlds.scores(name)) - chance) > least]
     return tuple(sorted(found, key=lambda one: -one.usd_per_month))
 
@@ -82,7 +85,7 @@ def reversal(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) 
     fall = 100.0 * float(ahead.mean()) / other.node_usd
     turns = [(abs(slope), name, value, is_above) for name, interval in _uncertain(demand, figures)
              if (turn := _turn(ahead, worlds.scores(name), interval)) is not None
-             for slope, value, is_above in [turn]] if worlds.count >= _FEWEST_WORLDS else []
+             for slope, value, is_above in [turn]] if worlds.count >= FEWEST_WORLDS else []
     _, name, value, is_above = max(turns, default=(0.0, None, None, None))
     return Reversal(fall, name, value, is_above)
 
@@ -94,10 +97,15 @@ def _worth(costs: Floats, scores: Floats) -> float:
 
 
 def _means(costs: Floats, scores: Floats) -> Floats:
-    """(options, parts): of equally many worlds each, from low to high scores."""
+    """(options, parts)."""
+    return np.asarray(costs[:, parts_of(scores)].mean(axis=2))
+
+
+def parts_of(scores: Floats) -> NDArray[np.intp]:
+    """Equally many worlds each, from low to high scores, (parts, worlds of a part)."""
     order = np.argsort(scores, kind="stable")
     used = len(order) - len(order) % _PARTS
-    return np.asarray(costs[:, order[:used]].reshape(len(costs), _PARTS, -1).mean(axis=2))
+    return order[:used].reshape(_PARTS, -1)
 
 
 def _turn(ahead: Floats, scores: Floats, interval: Interval) -> tuple[float, float, bool] | None:
@@ -121,6 +129,15 @@ def _uncertain(demand: Demand, figures: Measured) -> Iterator[tuple[str, Interva
         value = getattr(getattr(demand, table), number)
         if not value.is_exact:
             yield path, value
+    yield from _measured(demand, figures)
+
+
+def measured_numbers(demand: Demand, figures: Measured) -> tuple[str, ...]:
+    """Those that a run, or an observation of a node, knows better; what is asked for is its author's."""
+    return tuple(name for name, _ in _measured(demand, figures))
+
+
+def _measured(demand: Demand, figures: Measured) -> Iterator[tuple[str, Interval]]:
     for name in ("session_bytes", "index_bytes", "counter_bytes", "cached_bytes", "result_bytes",
                  "connection_bytes"):
         value = getattr(figures.footprint, name)
@@ -129,7 +146,7 @@ def _uncertain(demand: Demand, figures: Measured) -> Iterator[tuple[str, Interva
     yield "prior.node_cpu", cpu_factor(node_type(demand.cluster.node_type).family)
 
 
-def _how(name: str) -> str:
+def how_to_know(name: str) -> str:
     """How the number can be known better."""
     table = name.partition(".")[0]
     return {

@@ -74,6 +74,9 @@ def conclusion(plan: Mapping[str, Any]) -> str:
                      f"{replica['replicas']}, stays.",
     }
     parts = [first, verdicts[replica["verdict"]]]
+    if plan["withheld"]:
+        parts.insert(0, f"Not to be decided yet: {plan['withheld']['reason']}. First "
+                        f"{plan['withheld']['settled_by']}. On what is known so far:")
     if plan["upgrades"]:
         upgrade = plan["upgrades"][0]
         parts.append(f"The next upgrade is to {upgrade['to']} in {month_text(upgrade['month'])}; be ready by "

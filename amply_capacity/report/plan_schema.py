@@ -63,6 +63,8 @@ def plan_schema() -> Schema:
         "alternatives": array(_alternative()), "strategies": array(_strategy()),
         "influences": said(array(thing({"number": TEXT, "worth_usd_per_month": USD, "how": TEXT})),
                            "Numbers worth knowing better, the most valuable first"),
+        "withheld": said(maybe(thing({"reason": TEXT, "settled_by": TEXT})),
+                         "Why the choice is not to be acted upon yet, and what would settle it"),
         "runner_up": maybe(thing({**_SCORED, "would_win_if": _reversal()})),
         "review_months": said(WHOLE, "How long what is chosen is held before the plan is made again"),
         "fits_in_month": said(MONTH, "The last month before that: needs, headroom and memory_items are its"),
