@@ -86,7 +86,9 @@ _FIXED = (
                "AWS, Supported node types; EC2, CPU credits"),
     Assumption("the reserved memory holds fragmentation, copy-on-write during a backup, and keys that have "
                "expired but are not reclaimed yet", None, _LEFT_OUT),
-    Assumption("a minute of breached SLO is priced in the demand but enters no figure", None, _LEFT_OUT),
+    Assumption("milliseconds of the p99 between application and node, across zones, with the client's own "
+               "time: the same on every node", NETWORK_P99_MS.mid,
+               f"guess, {NETWORK_P99_MS.low:g} to {NETWORK_P99_MS.high:g} would not surprise"),
     Assumption("prices stay as they are over the horizon, and replicas as in the first month", None,
                _LEFT_OUT),
 )
@@ -118,8 +120,27 @@ def assumptions(demand: Demand, figures: Measured,
         Assumption("percent of the node type's memory that is reserved",
                    demand.cluster.reserved_memory_percent, _DEMAND_FILE),
         *_reserve_advice(demand.cluster.reserved_memory_percent),
+        Assumption("days until a cluster that turned out too small is replaced: so long its harm is paid",
+                   demand.plan.reaction_days, _DEMAND_FILE),
+        *_of_choices(demand, figures),
         *_FIXED,
     )
+
+
+def _of_choices(demand: Demand, figures: Measured) -> list[Assumption]:
+    """Of what may be chosen besides one shard of the engine that was measured."""
+    found = []
+    for engine in demand.engines:
+        if engine != figures.engine:
+            source = f"guess; no run was made on {engine}"
+            found += [Assumption(f"bytes of a key on {engine} over those on {figures.engine}",
+                                 OTHER_ENGINE_BYTES, source),
+                      Assumption(f"CPU of a command on {engine} over that on {figures.engine}",
+                                 OTHER_ENGINE_CPU, source)]
+    if demand.application.cluster_mode:
+        found.append(Assumption("the busiest of several shards over their mean", SHARD_IMBALANCE,
+                                "guess: slots are even in number, keys and their traffic are not"))
+    return found
 
 
 def _rates_of(figures: Measured) -> list[Assumption]:

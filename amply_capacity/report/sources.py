@@ -44,9 +44,10 @@ _CPU = ("CPU of a command", "CPU was measured", "bytes and CPU")
 _FRAMES = ("bytes around each request",)
 _ASSUMED = {
     "memory": ("user's index", "an index for ever", "hash tables", "replication backlog", "reserved",
-               "bytes and CPU"),
+               "bytes and CPU", "bytes of a key on", "busiest of several"),
     "cpu": (*_CPU, "share of one core"), "cpu_credits": (*_CPU, "cores that a node", "credit mode"),
-    "latency": _CPU, "connections": ("connections that",), "network": _FRAMES, "network_burst": _FRAMES,
+    "latency": (*_CPU, "p99 between"), "connections": ("connections that",), "network": _FRAMES,
+    "network_burst": _FRAMES,
 }
 """Words by which an assumption is known to concern a constraint."""
 

@@ -179,3 +179,19 @@ def test_headroom_and_memory_items_explain_the_choice(plan: Plans) -> None:
     last = [row for row in made["needs"] if row["constraint"] == "memory"][-1]
     assert last["month"] == "2029-11"
     assert last["mid"] > memory["needed_mid"]
+
+
+def test_what_is_taken_for_granted_of_other_engines_and_shards_is_listed_where_they_may_be_chosen(
+        plan: Plans) -> None:
+    def listed(changes: dict[str, object]) -> str:
+        return "\n".join(one.what for one in plan(changes, worlds=100).assumptions)
+
+    bare = listed({})
+    assert "p99 between application and node" in bare
+    assert "days until a cluster that turned out too small is replaced" in bare
+    assert "on valkey over" not in bare
+    assert "the busiest of several shards" not in bare
+    wide = listed({"allowed.engines": ["redis", "valkey"], "application.cluster_mode": True})
+    for words in ("bytes of a key on valkey over those on redis", "the busiest of several shards",
+                  "CPU of a command on valkey over that on redis"):
+        assert words in wide
