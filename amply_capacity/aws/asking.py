@@ -121,6 +121,7 @@ def _precise(error: AmplyError, action: str) -> AmplyError:
 
 def _skew_text(answer: Mapping[str, Any]) -> str:
     skew_s = clock_skew_s(answer, datetime.now(UTC))
-    if skew_s is None or abs(skew_s) < 1.0:
+    # Where the answer's own date is right and the signature's was not, it explains nothing.
+    if skew_s is None or abs(skew_s) < _SIGNATURES_AGE_S / 2:
         return f"more than {_SIGNATURES_AGE_S // 60} minutes off, by AWS' words"
     return f"it is {abs(skew_s):,.0f} s {'ahead of' if skew_s > 0 else 'behind'} AWS' clock"

@@ -84,7 +84,10 @@ class Pdf:
         found = _STREAM.search(self._objects[number])
         assert found is not None
         is_packed = b"/FlateDecode" in self._objects[number][:found.start()]
-        return zlib.decompress(found[1]) if is_packed else found[1]
+        if not is_packed:
+            return found[1]
+        # Not up to `endstream`: the last packed byte may look like the end of a line.
+        return zlib.decompressobj().decompress(self._objects[number][found.start(1):])
 
 
 def squeezed(text: str) -> str:
