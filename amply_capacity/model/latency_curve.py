@@ -197,7 +197,9 @@ class LatencyCurve:
                 size = max(round(_TIMES * one.share), _FEWEST_TIMES)
                 drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
                 if len(waited):
-                    drawn -= np.quantile(waited, (np.arange(size) + 0.5) / size)
+                    # As np.quantile, which takes ten times as long for thousands of them at once.
+                    place = (np.arange(size) + 0.5) / size * (len(waited) - 1)
+                    drawn -= np.interp(place, np.arange(len(waited)), np.sort(waited))
                 times.append(rng.permutation(np.maximum(drawn, 0.0)))
             self._bases[draw] = base_of(times, np.array([one.share for one in self.operations]), rng)
         return self._bases[draw]
