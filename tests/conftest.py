@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("shared cores", deadline=None)  # they are busy
+hypothesis.settings.load_profile("shared cores")
 
 # Before the package is imported, which reads it: no test touches the checkout's own runs and clusters.
 os.environ["AMPLY_SHARE_CORES"] = "1"  # tests run beside each other: each would want the same core
