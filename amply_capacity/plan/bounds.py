@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amply_capacity.plan.commitment import Commitment
+from amply_capacity.plan.needs import Indices
 from amply_capacity.plan.options import Option
 from amply_capacity.plan.reservations import covers, units_of
 from amply_capacity.plan.worlds import Floats
 
 __all__ = ["Bounds", "Months"]
 
-Indices = NDArray[np.intp]
 _SAME_PRICE = 1.0 + 1e-9
 
 

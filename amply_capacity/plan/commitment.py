@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.prices import term_months
+from amply_capacity.plan.needs import Indices
 from amply_capacity.plan.options import Option
 from amply_capacity.plan.projection import Path
 from amply_capacity.plan.reservations import covers, units_of
@@ -18,7 +19,6 @@ from amply_capacity.plan.worlds import Floats
 __all__ = ["Commitment", "committed_usd", "mean_usd", "months_held"]
 
 Bools = NDArray[np.bool_]
-Indices = NDArray[np.intp]
 _ALL = slice(None)
 
 
@@ -58,7 +58,7 @@ def committed_usd(option: Option, commitment: Commitment, review_months: int, ho
     another family it is lost.
     """
     usd = commitment.path_usd.copy()
-    held = slice(0, months_held(option, review_months, usd.shape[1]))
+    held = slice(0, months_held(option.term, review_months, usd.shape[1]))
     usd[:, held] = np.where(holds[:, held], option.usd_per_month,
                             _outgrown_usd(option, commitment)[commitment.path.types[:, held]])
     return usd
@@ -71,7 +71,7 @@ def mean_usd(option: Option, commitment: Commitment, review_months: int, holds: 
     `holds` is where the option is enough, (rows, months); only worlds that outgrow it are gone through.
     """
     months = commitment.path.types.shape[1]
-    held = months_held(option, review_months, months)
+    held = months_held(option.term, review_months, months)
     usd = option.usd_per_month * held + commitment.usd_from(held)[rows]
     short = ~holds[:, :held]
     outgrown = np.flatnonzero(short.any(axis=1))
@@ -82,9 +82,9 @@ def mean_usd(option: Option, commitment: Commitment, review_months: int, holds: 
     return np.asarray(usd / months)
 
 
-def months_held(option: Option, review_months: int, horizon_months: int) -> int:
+def months_held(term: str, review_months: int, horizon_months: int) -> int:
     """Until the review or to the reservation's end, whichever is later."""
-    return min(max(term_months(option.term) or 0, review_months), horizon_months)
+    return min(max(term_months(term) or 0, review_months), horizon_months)
 
 
 def _outgrown_usd(option: Option, commitment: Commitment) -> Floats:

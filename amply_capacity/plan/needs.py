@@ -35,7 +35,7 @@ from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["Indices", "Needs", "needs"]
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.intp]
 
 _P99_WAIT = float(np.log(100.0))
 """A queue's waiting time is nearly exponential with mean service / idle share, whatever arrives (Kingman)."""

@@ -15,7 +15,7 @@ from amply_capacity.plan.commitment import Commitment, mean_usd, months_held
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.harm import prices_of
-from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.options import Cluster, Offer, Option, shard_counts
 from amply_capacity.plan.projection import Path, path
 from amply_capacity.plan.regret import Choice, Scored, scored, unnoticed_usd
@@ -25,7 +25,6 @@ from amply_capacity.plan.worlds import Floats, Worlds
 __all__ = ["Found", "Way", "search", "way_of"]
 
 Bools = NDArray[np.bool_]
-Indices = NDArray[np.intp]
 
 _RANKED = 10
 """So many of the least expected cost are scored in any case, for a runner-up and the excuses."""
@@ -201,14 +200,12 @@ class _Search:
         today = self.demand.terms[0]
         cheapest = self.way.cheapest()
         fewest = min(self.outages)
-        by_held = {held: Months(self.commitment, cheapest, held) for held in {
-            min(max(term_months(term) or 0, self.review), self.demand.plan.horizon_months)
-            for term in self.demand.terms}}
+        held = {term: months_held(term, self.review, self.demand.plan.horizon_months)
+                for term in self.demand.terms}
+        months = {each: Months(self.commitment, cheapest, each) for each in held.values()}
         for count, outage_usd in self.outages.items():
             for term in self.demand.terms:
-                bound = term_months(term) or 0
-                held = min(max(bound, self.review), self.demand.plan.horizon_months)
-                bounds = Bounds(by_held[held], outage_usd, bool(bound))
+                bounds = Bounds(months[held[term]], outage_usd, term_months(term) is not None)
                 for offer in sold:
                     if term not in offer.usd_by_term:
                         continue
@@ -260,7 +257,7 @@ class _Search:
 
     def _score_in(self, rows: Indices, option: Option) -> None:
         """In the worlds where it may be the best: of most options these are few."""
-        held = months_held(option, self.review, self.demand.plan.horizon_months)
+        held = months_held(option.term, self.review, self.demand.plan.horizon_months)
         holds = _holds(option, self.demand, self.need, slice(1, held + 1), rows)
         usd = mean_usd(option, self.commitment, self.review, holds, rows)
         usd = usd + self.outages[option.replicas][rows]
