@@ -55,7 +55,8 @@ def tiles(plan: Plan, sources: Sources) -> tuple[Tile, ...]:
     paid = sources.price(*_priced(plan))
     found = [
         Tile("Run", name(chosen["node_type"].removeprefix("cache.")),
-             f"fits in {share(chosen['probability']).text} of the worlds", sources.need(chosen["binding"])),
+             f"fits in {share(chosen['probability']).text} of the worlds",
+             (*sources.runs(), *sources.inputs("users"))),
         Tile("Pay a month", money(chosen["usd_per_month"]),
              f"{_term(chosen['term'])}, {nodes} node{'s' * (nodes != 1)}", paid),
         Tile("Replica", words(replica["verdict"]), f"pays in {share(replica['probability'], 0).text} of the "
