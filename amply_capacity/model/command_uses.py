@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from amply_capacity.run.reader import Run
@@ -62,24 +63,28 @@ def key_class_of(name: str) -> str:
 def uses_of(run: Run) -> dict[str, Uses]:
     """By operation, over the sound seconds. Empty where nothing was recorded in them."""
     requests = run.in_sound_seconds(run.requests[run.requests["clock"] == "service"])
-    own = requests[requests["command"] == ""]
+    tables: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
+    for (use_case, operation, command), rows in requests.groupby(["use_case", "operation", "command"]):
+        tables.setdefault((str(use_case), str(operation)), {})[str(command)] = rows
     found = {}
-    for (use_case, operation), rows in requests[requests["command"] != ""].groupby(["use_case", "operation"]):
-        ended = own[(own["use_case"] == use_case) & (own["operation"] == operation)]
-        outcomes = _by_second(ended, "outcome", run)
-        if ended.empty:
+    for (use_case, operation), rows_of in tables.items():
+        ended = rows_of.pop("", None)
+        if ended is None or not rows_of:
             continue
-        sent = _by_second(rows, "command", run)
-        classes, spread = _classes(str(use_case), str(operation), sent, outcomes)
+        outcomes = _by_second({str(name): rows for name, rows in ended.groupby("outcome")}, run)
+        sent = _by_second(rows_of, run)
+        classes, spread = _classes(use_case, operation, sent, outcomes)
         commands = (sent * [str(name).count("+") + 1.0 for name in sent]).sum(axis=1)
-        found[str(operation)] = Uses(outcomes.sum(axis=1), commands, classes, spread)
+        found[operation] = Uses(outcomes.sum(axis=1), commands, classes, spread)
     return found
 
 
-def _by_second(rows: pd.DataFrame, column: str, run: Run) -> pd.DataFrame:
-    """Counts with a row for every sound second and a column for every value."""
-    table = rows.pivot_table(index="second", columns=column, values="count", aggfunc="sum", fill_value=0)
-    return table.reindex(list(run.sound_seconds), fill_value=0).astype(float)
+def _by_second(rows_of: Mapping[str, pd.DataFrame], run: Run) -> pd.DataFrame:
+    """Counts with a row for every sound second and a column for every name."""
+    seconds = np.array(run.sound_seconds)
+    counts = {name: np.bincount(rows["second"] - seconds[0], rows["count"], np.ptp(seconds) + 1)[
+        seconds - seconds[0]] for name, rows in rows_of.items()}
+    return pd.DataFrame(counts, index=pd.Index(seconds, name="second"))
 
 
 def _classes(use_case: str, operation: str, sent: pd.DataFrame,
