@@ -11,10 +11,12 @@ factors. Its likelihood is the normal integral, that of any other the normal den
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,7 @@ class Observation:
     is_censored: bool
     reason: str
     """Why it is censored, or why it is not."""
-    figures: Mapping[str, float]
+    figures: Mapping[str, float] = field(hash=False)
     """What it was made from, with units in the names."""
     notes: tuple[str, ...] = ()
 
@@ -61,6 +63,11 @@ def cpu_factors(observations: Iterable[Observation] = ()) -> dict[str, Interval]
 
     Raises BadInput where an observation is of a family that the catalog does not know.
     """
+    return dict(_factors(tuple(observations)))
+
+
+@functools.lru_cache(maxsize=8)
+def _factors(observations: tuple[Observation, ...]) -> Mapping[str, Interval]:
     speeds = family_speeds()
     own = {family: np.ones_like(_GRID) for family in speeds}
     for one in observations:
@@ -68,7 +75,7 @@ def cpu_factors(observations: Iterable[Observation] = ()) -> dict[str, Interval]
             raise BadInput("an observation is of a family that the catalog does not know", got=one.family,
                            do="correct the family, or add it to data/catalog/cpu_speed.csv")
         own[one.family] = _normalised(own[one.family] * one.likelihood(_GRID))
-    return {family: _interval(belief) for family, belief in _beliefs(speeds, own).items()}
+    return MappingProxyType({family: _interval(belief) for family, belief in _beliefs(speeds, own).items()})
 
 
 def cpu_factor(family: str, observations: Iterable[Observation] = ()) -> Interval:

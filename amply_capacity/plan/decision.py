@@ -88,7 +88,7 @@ class Plan:
     runner_up: Ranked | None
     reversal: Reversal | None
     strategies: tuple[dict[str, Any], ...]
-    """Empty in a draft."""
+    """Empty in a draft, as the excuses are."""
     withheld: Withheld | None
 
     @property
@@ -161,7 +161,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
               seed: int = 1, calibrations: Sequence[Calibration] = (), is_draft: bool = False) -> Plan:
     """Sizes, prices and projects the demand on the evidence; the first month is the one after `start`.
 
-    A draft leaves out the strategies and what decides between the options. The same inputs and seed give the
+    A draft leaves out the strategies, the excuses and what decides between the options. The same inputs and seed give the
     same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits (with the
     nearest miss), and BadRun where the runs lack a figure that the demand needs.
     """
@@ -183,7 +183,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start, sold)
     return Plan(
         ranked=ranked,
-        excuses=(*_excuses(sold, demand, need, ranked), *excuses),
+        excuses=() if is_draft else (*_excuses(sold, demand, need, ranked), *excuses),
         replica=replica,
         months=projection(taken, way.options, months),
         upgrades=upgrades(taken, way.options, months, found.place, demand.plan.confidence, short_of),

@@ -8,6 +8,7 @@ and checks them here, at the edge; what leaves this module are frozen dataclasse
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -257,7 +258,7 @@ def load_demand(path: Path) -> Demand:
     faults: list[StrictStr] = []
     demand: Demand | None = None
     try:
-        demand = TypeAdapter(Demand).validate_python(tables)
+        demand = _adapter().validate_python(tables)
     except ValidationError as error:
         faults += faults_of(cast(list[Mapping[str, Any]], error.errors()), Demand)
     faults += catalog_faults(tables.get("cluster"))
@@ -267,6 +268,12 @@ def load_demand(path: Path) -> Demand:
         raise BadDemand(f"the demand file {path} has {len(faults)} fault{'s' * (len(faults) != 1)}",
                         got="; ".join(faults), do="correct them; data/demand.example.toml shows every key")
     return demand
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Demand]:
+    """Made once: that takes longer than reading a hundred demands."""
+    return TypeAdapter(Demand)
 
 
 def _read(path: Path) -> dict[str, Any]:

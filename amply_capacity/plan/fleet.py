@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 from amply_capacity.errors import AmplyError, BadInput
-from amply_capacity.plan.recorded import plan_of_runs
-from amply_capacity.run.reader import Run, read_run
+from amply_capacity.model.digest import digest
+from amply_capacity.model.evidence import Evidence
+from amply_capacity.plan.recorded import plan_of_evidence
+from amply_capacity.run.reader import read_run
 
 __all__ = ["FLEET_WORLDS", "FleetRow", "plan_fleet", "read_fleet"]
 
@@ -70,15 +73,20 @@ def plan_fleet(rows: Sequence[FleetRow], worlds: int, seed: int,
                advance: Callable[[], object] = lambda: None) -> dict[str, Any]:
     """What each cluster should run and cost, and their sum; what could not be planned, with its reason.
 
-    Spread over the cores of this machine.
+    Spread over the cores of this machine; where it is broken off, so is their work.
     """
     workers = max(min(os.cpu_count() or 1, len(rows)), 1)
     work = functools.partial(_planned, worlds=worlds, seed=seed)
-    clusters = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for one in pool.map(work, rows, chunksize=_CHUNK if len(rows) > _CHUNK * workers else 1):
-            clusters.append(one)
-            advance()
+    others, clusters = set(active_children()), []
+    with ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts) as pool:
+        try:
+            for one in pool.map(work, rows, chunksize=_CHUNK if len(rows) > _CHUNK * workers else 1):
+                clusters.append(one)
+                advance()
+        except BaseException:
+            for worker in set(active_children()) - others:
+                worker.terminate()
+            raise
     known = [one for one in clusters if one["error"] is None]
     return {"clusters": clusters, "planned": len(known), "failed": len(clusters) - len(known),
             "usd_per_month": round(sum(one["chosen"]["usd_per_month"] for one in known), 4),
@@ -86,25 +94,31 @@ def plan_fleet(rows: Sequence[FleetRow], worlds: int, seed: int,
             "worlds": worlds, "seed": seed}
 
 
+def _leave_interrupts() -> None:
+    """To the process that gave the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _planned(row: FleetRow, worlds: int, seed: int) -> dict[str, Any]:
     empty = {"cluster": row.cluster, "chosen": None, "today": None, "replica": None, "upgrades": None}
     try:
-        made = plan_of_runs([_run(name) for name in row.runs], row.demand, worlds=worlds, seed=seed,
-                            is_draft=True).as_json()
+        made = plan_of_evidence([_evidence(name) for name in row.runs], row.demand, worlds=worlds, seed=seed,
+                                is_draft=True)
     except AmplyError as error:
         return {**empty, "error": str(error)}
-    today = made["today"]
+    today, replica = made.today.as_json(), made.replica.as_json()
     return {
-        "cluster": row.cluster, "chosen": made["chosen"],
+        "cluster": row.cluster, "chosen": made.chosen.as_json(),
         "today": {name: today[name] for name in ("node_type", "usd_per_month", "fits", "short_from")},
-        "replica": {name: made["replica"][name] for name in ("verdict", "probability")},
-        "upgrades": made["upgrades"][:1], "error": None,
+        "replica": {name: replica[name] for name in ("verdict", "probability")},
+        "upgrades": [upgrade.as_json() for upgrade in made.upgrades[:1]], "error": None,
     }
 
 
-@functools.lru_cache(maxsize=64)
-def _run(name: str) -> Run:
-    return read_run(name)
+@functools.lru_cache(maxsize=1_000)
+def _evidence(name: str) -> Evidence:
+    """Of a run, which many clusters may stand on."""
+    return digest(read_run(name))
 
 
 def _run_path(name: str, folder: Path) -> str:

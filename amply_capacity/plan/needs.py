@@ -95,20 +95,65 @@ class Needs:
         `engine` is the measured one if it is not named. One replica is always counted, so that adding it
         never needs a bigger node. Connections are not shared out: a cluster's client has some to each shard.
         """
+        _, values = self._values(constraint, shards, engine)
+        return self._needed(node, constraint, values[:, months], shards, replicas, engine)
+
+    def highest(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
+                replicas: int = 1, engine: str | None = None) -> float:
+        """The most that any world needs of it in any of these months."""
+        family = node.family if constraint in _OF_THE_CPU else None
+        burst = credit_rules(node) if constraint == "cpu_credits" and node.vcpu else None
+        key = ("highest", constraint, months.start, months.stop, shards, replicas, engine, family, burst)
+        if key not in self._kept:
+            most = self._most(constraint, months, shards, engine)
+            self._kept[key] = self._needed(node, constraint, most[:, None], shards, replicas, engine).max()
+        return float(self._kept[key])
+
+    def _most(self, constraint: str, months: slice, shards: int, engine: str | None) -> Floats:
+        """The most of what grows, (worlds,): more users take more cores, so that theirs tell those."""
+        if constraint not in _OF_THE_CPU:
+            name, values = self._values(constraint, shards, engine)
+            return self.most(name, values, months, shards, engine)
+        which = "cpu" if constraint == "latency" else constraint
+        key = ("most cores", which, shards, months.start, months.stop)
+        if key not in self._kept:
+            users = self.most("users", self.users, months, 1, None)[:, None]
+            self._kept[key] = self._host_cores(which, users, shards)[:, 0]
+        return self._kept[key]
+
+    def _values(self, constraint: str, shards: int, engine: str | None) -> tuple[str, Floats]:
+        """What grows over the months, which many node types share, with its name."""
         match constraint:
             case "memory":
-                return self.used_memory(shards, engine)[:, months] * self.free_factor[:, None]
-            case "cpu" | "cpu_credits":
-                cores = self.node_cores(node, constraint, shards, engine)[:, months]
-                return cores if constraint == "cpu" else cores * self._week_factor(node)[:, None] + HOST_CORES
-            case "latency":
-                busy_us = self.cores.busy_us * self.cpu_factor[node.family] * self._other("cpu", engine)
-                idle = 1.0 - np.minimum(self.node_cores(node, "cpu", shards, engine)[:, months], _NEARLY_FULL)
-                return self.network_p99_ms[:, None] + _P99_WAIT * busy_us[:, None] / 1e3 / idle
+                return "memory", self.used_memory(shards, engine)
+            case "cpu" | "latency":
+                return "peak", self.host_cores("cpu", shards)
+            case "cpu_credits":
+                return "mean", self.host_cores("cpu_credits", shards)
             case "connections":
-                return self.connections[:, months]
+                return "connections", self.connections
             case _:
-                return self.users[:, months] * self._bits_per_user(constraint, shards, replicas)[:, None]
+                return "users", self.users
+
+    def _needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
+                engine: str | None) -> Floats:
+        """What such values, (worlds, any), ask of this node; it grows with them."""
+        factor = self.cpu_factor[node.family] * self._other("cpu", engine)
+        match constraint:
+            case "memory":
+                return values * self.free_factor[:, None]
+            case "cpu":
+                return values * factor[:, None]
+            case "cpu_credits":
+                return values * factor[:, None] * self._week_factor(node)[:, None] + HOST_CORES
+            case "latency":
+                busy_ms = _P99_WAIT * self.cores.busy_us * factor / 1e3
+                idle = 1.0 - np.minimum(values * factor[:, None], _NEARLY_FULL)
+                return self.network_p99_ms[:, None] + busy_ms[:, None] / idle
+            case "connections":
+                return values
+            case _:
+                return values * self._bits_per_user(constraint, shards, replicas)[:, None]
 
     def bound(self, node: NodeType, constraint: str, available: float, rows: Indices | slice = _ALL, *,
               shards: int = 1, replicas: int = 1, engine: str | None = None) -> tuple[str, Floats, Floats]:
@@ -120,29 +165,36 @@ class Needs:
         factor = self.cpu_factor[node.family][rows]
         if engine is not None and engine != self.measured_engine:
             factor = factor * self.other_engine["cpu"][rows]
+        name, values = self._values(constraint, shards, engine)
         match constraint:
             case "memory":
-                return "memory", self.used_memory(shards, engine), available / self.free_factor[rows]
+                limit = available / self.free_factor[rows]
             case "cpu":
-                return "peak", self.host_cores("cpu", shards), available / factor
+                limit = available / factor
             case "latency":
                 idle = _P99_WAIT * self.cores.busy_us[rows] * factor / 1e3 / np.maximum(
                     available - self.network_p99_ms[rows], _TINY)
-                return "peak", self.host_cores("cpu", shards), np.minimum(1.0 - idle, _NEARLY_FULL) / factor
+                limit = np.minimum(1.0 - idle, _NEARLY_FULL) / factor
             case "cpu_credits":
-                return ("mean", self.host_cores("cpu_credits", shards),
-                        (available - HOST_CORES) / (factor * self._week_factor(node)[rows]))
+                limit = (available - HOST_CORES) / (factor * self._week_factor(node)[rows])
             case "connections":
-                return "connections", self.connections, np.full_like(factor, available)
+                limit = np.full_like(factor, available)
             case _:
-                each = self._bits_per_user(constraint, shards, replicas)[rows]
-                return "users", self.users, available / np.maximum(each, _TINY)
+                limit = available / np.maximum(self._bits_per_user(constraint, shards, replicas)[rows], _TINY)
+        return name, values, limit
 
     def most(self, name: str, values: Floats, months: slice, shards: int, engine: str | None) -> Floats:
         """The most of such values in any of the months, (worlds,)."""
         key = ("most", name, shards, engine if name == "memory" else None, months.start, months.stop)
         if key not in self._kept:
             self._kept[key] = values[:, months].max(axis=1)
+        return self._kept[key]
+
+    def least(self, name: str, values: Floats, months: slice, shards: int, engine: str | None) -> Floats:
+        """The least of them, (worlds,)."""
+        key = ("least", name, shards, engine if name == "memory" else None, months.start, months.stop)
+        if key not in self._kept:
+            self._kept[key] = values[:, months].min(axis=1)
         return self._kept[key]
 
     def sorted_of(self, node: NodeType, constraint: str, month: int, *, shards: int = 1, replicas: int = 1,
@@ -175,9 +227,12 @@ class Needs:
         """The engine's cores on the recording host: `cpu` at the peak, `cpu_credits` the week's mean."""
         key = (constraint, shards)
         if key not in self._kept:
-            rate = self.users * (self.cores.rounds_per_user * self._share(shards))[:, None]
-            self._kept[key] = self.cores.at_peak(rate) if constraint == "cpu" else self.cores.week_mean(rate)
+            self._kept[key] = self._host_cores(constraint, self.users, shards)
         return self._kept[key]
+
+    def _host_cores(self, constraint: str, users: Floats, shards: int) -> Floats:
+        rate = users * (self.cores.rounds_per_user * self._share(shards))[:, None]
+        return self.cores.at_peak(rate) if constraint == "cpu" else self.cores.week_mean(rate)
 
     def sustainable(self, rules: CreditRules) -> Floats:
         """The highest mean of the engine that never exhausts the credits, cores, (worlds,)."""

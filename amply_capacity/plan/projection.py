@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from amply_capacity.plan.options import Option
 
-__all__ = ["Month", "Path", "Upgrade", "month_names", "path", "projection", "upgrades"]
+__all__ = ["Month", "Path", "Upgrade", "cheapest_of", "month_names", "path", "projection", "upgrades"]
 
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
@@ -88,13 +88,21 @@ def month_names(start: date, count: int) -> tuple[str, ...]:
     return tuple(f"{month // 12}-{month % 12 + 1:02d}" for month in range(first, first + count))
 
 
+def cheapest_of(enough: Sequence[Bools]) -> Indices:
+    """The first candidate that is enough, or their number where none is, (worlds, months)."""
+    cheapest = np.full(enough[0].shape, len(enough), dtype=np.intp)
+    for place in reversed(range(len(enough))):
+        np.copyto(cheapest, place, where=enough[place])
+    return cheapest
+
+
 def path(enough: Sequence[Bools], start: int) -> Path:
     """Each world begins at `start` and, whenever its type is not enough, goes up to the cheapest that is.
 
     `enough[i]` says where candidate i, counted from cheap to dear, has enough: shape (worlds, months). No
     world ever goes down, so a month never costs less than the one before.
     """
-    stacked = np.stack(enough)
+    stacked, cheapest = np.stack(enough), cheapest_of(enough)
     candidates, worlds, months = stacked.shape
     types = np.empty((worlds, months), dtype=np.intp)
     unserved = np.zeros((worlds, months), dtype=np.bool_)
@@ -102,10 +110,12 @@ def path(enough: Sequence[Bools], start: int) -> Path:
     every, position = np.arange(worlds), np.arange(candidates)[:, None]
     for month in range(months):
         short = np.flatnonzero(~stacked[now, every, month])
-        dearer = stacked[:, short, month] & (position > now[short])
-        served = dearer.any(axis=0)
-        now[short] = np.where(served, dearer.argmax(axis=0), candidates - 1)
-        unserved[short, month] = ~served
+        to = cheapest[short, month]
+        down = np.flatnonzero(to < now[short])  # what is cheaper is left for good
+        dearer = stacked[:, short[down], month] & (position > now[short[down]])
+        to[down] = np.where(dearer.any(axis=0), dearer.argmax(axis=0), candidates)
+        now[short] = np.minimum(to, candidates - 1)
+        unserved[short, month] = to == candidates
         types[:, month] = now
     return Path(types, unserved)
 

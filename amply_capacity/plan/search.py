@@ -17,7 +17,7 @@ from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.harm import prices_of
 from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.options import Cluster, Offer, Option, shard_counts
-from amply_capacity.plan.projection import Path, path
+from amply_capacity.plan.projection import Path, cheapest_of, path
 from amply_capacity.plan.regret import Choice, Scored, scored, unnoticed_usd
 from amply_capacity.plan.sizing import Limit, fits, limits_of
 from amply_capacity.plan.worlds import Floats, Worlds
@@ -59,8 +59,7 @@ class Way:
 
     def cheapest(self) -> Indices:
         """The first option that is enough, or their number where none is, (worlds, months)."""
-        stacked = np.stack(self.enough)
-        return np.where(stacked.any(axis=0), stacked.argmax(axis=0), len(self.options))
+        return cheapest_of(self.enough)
 
     def path_usd(self, start: int = 0) -> Floats:
         """What that costs, (worlds, months)."""
@@ -87,7 +86,7 @@ def way_of(sold: Sequence[Offer], demand: Demand, need: Needs, replicas: int) ->
     for option in options:
         if not left.worlds.size:
             break
-        if left.may_be_met(limits_of(option.node, demand, need, left.worlds, shards=option.shards,
+        if left.may_be_met(limits_of(option.node, demand, need, _LATER, left.worlds, shards=option.shards,
                                      replicas=replicas, engine=option.engine)):
             holds = _holds(option, demand, need)
             if left.met(holds):
@@ -236,8 +235,7 @@ class _Search:
         """Of its expected cost: what it costs in the hard worlds, and at least in the others."""
         option, hard = one.option, self._hard
         least = one.bounds.least(option, one.usd_today)
-        holds = fits(option.node, self.demand, self._hard_need, _LATER, shards=option.shards,
-                     replicas=option.replicas, engine=option.engine)
+        holds = _holds(option, self.demand, self._hard_need, self._while_held(option))
         if option.cluster not in self._hard_wrong:
             wrong = unnoticed_usd(option, self.demand, self._hard_need, self._hard_prices, holds)
             self._hard_wrong[option.cluster] = np.sum([np.zeros(len(hard)), *wrong.values()], axis=0)
@@ -249,7 +247,7 @@ class _Search:
         """In every world."""
         if place not in self._scored:
             option = self.tried[place]
-            holds = _holds(option, self.demand, self.need)
+            holds = _holds(option, self.demand, self.need, self._while_held(option))
             node_usd = mean_usd(option, self.commitment, self.review, holds)
             self._scored[place] = scored(option, node_usd, self.outages[option.replicas],
                                          self._wrong_usd(option, holds))
@@ -257,8 +255,7 @@ class _Search:
 
     def _score_in(self, rows: Indices, option: Option) -> None:
         """In the worlds where it may be the best: of most options these are few."""
-        held = months_held(option.term, self.review, self.demand.plan.horizon_months)
-        holds = _holds(option, self.demand, self.need, slice(1, held + 1), rows)
+        holds = _holds(option, self.demand, self.need, self._while_held(option), rows)
         usd = mean_usd(option, self.commitment, self.review, holds, rows)
         usd = usd + self.outages[option.replicas][rows]
         is_less = usd < self.best[rows]
@@ -270,6 +267,9 @@ class _Search:
             is_less = usd < self.best[rows]
             rows, usd = rows[is_less], usd[is_less]
         self._win(rows, usd)
+
+    def _while_held(self, option: Option) -> slice:
+        return slice(1, months_held(option.term, self.review, self.demand.plan.horizon_months) + 1)
 
     def _win(self, rows: Indices, usd: Floats) -> None:
         """These worlds are best off with what was tried last."""

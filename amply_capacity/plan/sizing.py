@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,16 +48,21 @@ class Capacity:
     """In words, for the reason that names it."""
 
 
-def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
+def capacities(node: NodeType, demand: Demand) -> Mapping[str, Capacity]:
     """What the node type has, by constraint; a constraint that does not concern it is absent."""
-    reserved, free = demand.cluster.reserved_memory_percent, demand.slo.free_memory_percent.mid
+    return _capacities(node, demand.cluster.reserved_memory_percent, demand.slo.free_memory_percent.mid,
+                       demand.slo.p99_ms.tightest_ms)
+
+
+@functools.lru_cache(maxsize=1024)
+def _capacities(node: NodeType, reserved: float, free: float, tightest_ms: float) -> Mapping[str, Capacity]:
     usable = node.usable_bytes(reserved)
     found = {
         "memory": Capacity(usable * (1.0 - free / 100.0),
                            f"{usable / 1e6:,.0f} MB usable less {free:g} % kept free"),
         "cpu": Capacity(ENGINE_CORE_SHARE,
                         f"{100.0 * ENGINE_CORE_SHARE:g} % of the one core that runs commands"),
-        "latency": Capacity(demand.slo.p99_ms.tightest_ms, "the tightest promised p99"),
+        "latency": Capacity(tightest_ms, "the tightest promised p99"),
         "connections": Capacity(node.maxclients - ELASTICACHE_CONNECTIONS,
                                 f"{node.maxclients:,} less {ELASTICACHE_CONNECTIONS} for ElastiCache itself"),
     }
@@ -71,7 +78,7 @@ def capacities(node: NodeType, demand: Demand) -> dict[str, Capacity]:
     # A node sustains its baseline, so that is the least that it can burst to.
     fastest = sustained if burst is None else burst
     found["network_burst"] = Capacity(None if fastest is None else fastest * 1e9, "its fastest network rate")
-    return found
+    return MappingProxyType(found)
 
 
 def fits(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL, *, rows: Indices | slice = _ALL,
@@ -81,22 +88,33 @@ def fits(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL, *, r
     Nowhere, if the catalog lacks a fact about it.
     """
     enough = np.ones(need.users[rows, months].shape, dtype=np.bool_)
-    for name, values, limit in limits_of(node, demand, need, rows, shards=shards, replicas=replicas,
+    for name, values, limit in limits_of(node, demand, need, months, rows, shards=shards, replicas=replicas,
                                          engine=engine):
-        # Most limits are far from most worlds: only those that are met somewhere are held to every month.
-        if not (need.most(name, values, months, shards, engine)[rows] <= limit).all():
-            enough &= values[rows, months] <= limit[:, None]
+        # Most worlds are far from most limits: only those on both sides of one are held to every month.
+        most = need.most(name, values, months, shards, engine)[rows]
+        least = need.least(name, values, months, shards, engine)[rows]
+        enough[least > limit] = False
+        some = np.flatnonzero((least <= limit) & (most > limit))
+        if some.size:
+            held = values[rows, months]
+            enough[some] &= held[some] <= limit[some, None]
     return enough
 
 
-def limits_of(node: NodeType, demand: Demand, need: Needs, rows: Indices | slice = _ALL, *, shards: int = 1,
-              replicas: int = 1, engine: str | None = None) -> Iterator[Limit]:
-    """One by one; where a fact is not known, a single one that nothing meets."""
+def limits_of(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL,
+              rows: Indices | slice = _ALL, *, shards: int = 1, replicas: int = 1,
+              engine: str | None = None) -> Iterator[Limit]:
+    """One by one, but for those that every world keeps in these months.
+
+    Where a fact is not known, a single one that nothing keeps.
+    """
     has = capacities(node, demand)
     if any(capacity.available is None for capacity in has.values()):
         yield "users", need.users, np.full(len(need.users), -np.inf)[rows]
         return
     for constraint, capacity in has.items():
         assert capacity.available is not None
-        yield need.bound(node, constraint, capacity.available, rows, shards=shards, replicas=replicas,
-                         engine=engine)
+        if need.highest(node, constraint, months, shards=shards, replicas=replicas,
+                        engine=engine) > capacity.available:
+            yield need.bound(node, constraint, capacity.available, rows, shards=shards, replicas=replicas,
+                             engine=engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,6 +58,7 @@ def term_prices(region: str, engine: str, node_type: str) -> Mapping[str, TermPr
     return MappingProxyType(found)
 
 
+@functools.lru_cache(maxsize=8192)
 def _priced(found: Price) -> TermPrice:
     usd = Holding(found, Decimal(1)).usd_per_month
     return TermPrice(found.term, term_months(found.term), float(usd), found.hourly_usd, found.upfront_usd,

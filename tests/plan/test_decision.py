@@ -65,8 +65,8 @@ def test_the_chosen_type_is_the_cheapest_that_fits_in_enough_worlds(plan: Plans)
     assert made.months[0].usd_low == made.chosen.bill.usd_per_month
 
 
-def test_every_offered_type_is_chosen_or_excused(plan: Plans) -> None:
-    made = plan({"allowed.node_types": ["cache.t3.*", "cache.m7g.*"]})
+def test_every_offered_type_is_chosen_or_excused(whole_plan: Plans) -> None:
+    made = whole_plan({"allowed.node_types": ["cache.t3.*", "cache.m7g.*"]})
     offered = {offer.node_type for offer in prices.offered("us-east-1", "redis")}
     excused = [excuse.node_type for excuse in made.excuses]
     assert {*excused, made.chosen.bill.node_type} == offered
@@ -88,8 +88,8 @@ def test_todays_micro_carries_the_example_and_is_outgrown_within_it(plan: Plans)
     assert first.act_by == made.today.short_from < first.month
 
 
-def test_a_micro_that_is_too_small_is_excused_by_its_memory_and_by_how_much(plan: Plans) -> None:
-    made = plan({"users.registered": 150_000})
+def test_a_micro_that_is_too_small_is_excused_by_its_memory_and_by_how_much(whole_plan: Plans) -> None:
+    made = whole_plan({"users.registered": 150_000})
     reasons = {excuse.node_type: excuse for excuse in made.excuses}
     assert reasons["cache.t3.micro"].constraint == "memory"
     assert "MB of 302 MB" in reasons["cache.t3.micro"].reason

@@ -86,5 +86,6 @@ def test_celery_on_its_own_costs_a_second_node(whole_plan: Plans) -> None:
     assert "split off Celery" not in none
 
 
-def test_a_draft_has_none(whole_plan: Plans) -> None:
-    assert whole_plan(is_draft=True).strategies == ()
+def test_a_draft_has_none_and_no_excuses(whole_plan: Plans) -> None:
+    draft = whole_plan(is_draft=True)
+    assert draft.strategies == draft.excuses == ()
