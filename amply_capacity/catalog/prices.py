@@ -81,10 +81,11 @@ def prices() -> tuple[Price, ...]:
     return tuple(map(_from_row, _rows().values()))
 
 
+@functools.cache
 def terms_of(region: str, engine: str, node_type: str) -> Mapping[str, Price]:
     """The known prices of that node by term, in the order of TERMS."""
     keys = [(region, engine, node_type, term) for term in TERMS]
-    return {key[3]: _from_row(_rows()[key]) for key in keys if key in _rows()}
+    return MappingProxyType({key[3]: _from_row(_rows()[key]) for key in keys if key in _rows()})
 
 
 @functools.cache
@@ -95,7 +96,7 @@ def regions() -> tuple[str, ...]:
 
 def forget() -> None:
     """Read the table anew at the next question: it has been replaced."""
-    for cached in (_rows, regions, _priced_types, source_texts):
+    for cached in (_rows, terms_of, regions, _priced_types, source_texts):
         cached.cache_clear()
 
 

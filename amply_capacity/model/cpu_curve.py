@@ -46,7 +46,7 @@ _SEED = 1
 _COLD_US = 1.0  # what a command's own time grows by per unit of the logarithm, where its key is touched first
 _WARM_SHARE = 0.35  # of a command's time, at least, that it also takes when warm
 _OTHER_MIX = 0.35  # of the difference in execution between two mixes: its standard deviation
-_ITERATIONS = 8
+_ITERATIONS = 5  # within 0.2 % at the worst, where the server is nearly full; 1e-14 elsewhere
 _LEAST_RATE = 1e-3
 
 
@@ -98,9 +98,14 @@ class CpuCurve:
         warm = (self.own_us + self._busy_us(execution_us)).reshape(shape)
         wake, gap = self.wake_us.reshape(shape), self.gap_us.reshape(shape)
         between = 1e6 / np.maximum(rounds_per_second, _LEAST_RATE)
+        most = np.maximum(between, warm)
         cost = warm + wake * np.log1p(np.maximum(between - warm, 0.0) / gap)
-        for _ in range(_ITERATIONS):  # the cost and the gap that it leaves, each from the other
-            cost = 0.5 * (cost + warm + wake * np.log1p(np.maximum(between - cost, 0.0) / gap))
+        # The cost and the gap that it leaves, each from the other: Newton's steps, which come down from above.
+        for _ in range(_ITERATIONS):
+            cost = np.minimum(cost, most)
+            idle = np.maximum(between - cost, 0.0)
+            slope = wake / (gap + idle)
+            cost = (warm + wake * np.log1p(idle / gap) + slope * cost) / (1.0 + slope)
         return cost
 
     def cores(self, rounds_per_second: Floats | float, execution_us: float | None = None) -> Floats:

@@ -51,6 +51,16 @@ class CoreTable:
         return np.asarray(np.exp(low + (place - left) * (flat[row + left + 1] - low)))
 
 
+    def times(self, factor: Floats) -> Floats:
+        """Cores at each knot's rate times each world's factor, (worlds, knots): all knots move alike."""
+        worlds, knots = self.values.shape
+        place = np.maximum(np.arange(knots) + (np.log(factor) / self.step)[:, None], 0.0)
+        left = np.minimum(place.astype(np.int64), knots - 2)
+        low = np.take_along_axis(self.values, left, axis=1)
+        high = np.take_along_axis(self.values, left + 1, axis=1)
+        return np.asarray(np.exp(low + (place - left) * (high - low)))
+
+
 @dataclass(frozen=True, slots=True)
 class EngineCores:
     """Cores of the server process on the recording host, from round trips a second as the week's mean."""
@@ -103,7 +113,7 @@ def engine_cores(figures: Measured, load: Workload, operations: Sequence[str], w
     step = float((last - first) / (knots - 1))
     cores = curve.cores_each(np.broadcast_to(rates, (worlds.count, knots)), each)
     peak = CoreTable(float(first), step, np.log(cores))
-    week = sum(share * peak.at(part[:, None] * rates) for share, part in zip(shares, parts, strict=True))
+    week = sum(share * peak.times(part) for share, part in zip(shares, parts, strict=True))
     busy_us = (1e6 - curve.idle_us_per_second) / curve.saturation_per_second(each)
     return EngineCores(peak, CoreTable(float(first), step, np.log(week)), rounds, load.peak_to_mean, busy_us)
 

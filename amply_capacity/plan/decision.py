@@ -161,9 +161,9 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
               seed: int = 1, calibrations: Sequence[Calibration] = (), is_draft: bool = False) -> Plan:
     """Sizes, prices and projects the demand on the evidence; the first month is the one after `start`.
 
-    A draft leaves out the strategies, the excuses and what decides between the options. The same inputs and seed give the
-    same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits (with the
-    nearest miss), and BadRun where the runs lack a figure that the demand needs.
+    A draft leaves out the strategies, the excuses and what decides between the options. The same inputs and
+    seed give the same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits
+    (with the nearest miss), and BadRun where the runs lack a figure that the demand needs.
     """
     figures, drawn = measured(evidences), Worlds(worlds, seed, demand.correlated)
     load = workload(demand, drawn, start)
