@@ -90,10 +90,12 @@ def month_names(start: date, count: int) -> tuple[str, ...]:
 
 def cheapest_of(enough: Sequence[Bools]) -> Indices:
     """The first candidate that is enough, or their number where none is, (worlds, months)."""
-    cheapest = np.full(enough[0].shape, len(enough), dtype=np.intp)
-    for place in reversed(range(len(enough))):
-        np.copyto(cheapest, place, where=enough[place])
-    return cheapest
+    passed = np.ones(enough[0].shape, dtype=np.bool_)
+    cheapest = np.zeros(enough[0].shape, dtype=np.int16)
+    for holds in enough:
+        passed &= ~holds
+        cheapest += passed
+    return cheapest.astype(np.intp)
 
 
 def path(enough: Sequence[Bools], start: int) -> Path:
