@@ -53,7 +53,7 @@ class CoreTable:
 
     def times(self, factor: Floats) -> Floats:
         """Cores at each knot's rate times each world's factor, (worlds, knots): all knots move alike."""
-        worlds, knots = self.values.shape
+        knots = self.values.shape[1]
         place = np.maximum(np.arange(knots) + (np.log(factor) / self.step)[:, None], 0.0)
         left = np.minimum(place.astype(np.int64), knots - 2)
         low = np.take_along_axis(self.values, left, axis=1)
