@@ -100,7 +100,7 @@ class CpuCurve:
         between = 1e6 / np.maximum(rounds_per_second, _LEAST_RATE)
         most = np.maximum(between, warm)
         cost = warm + wake * np.log1p(np.maximum(between - warm, 0.0) / gap)
-        # The cost and the gap that it leaves, each from the other: Newton's steps, which come down from above.
+        # The cost and the gap that it leaves, each from the other: Newton's steps, down from above.
         for _ in range(_ITERATIONS):
             cost = np.minimum(cost, most)
             idle = np.maximum(between - cost, 0.0)

@@ -6,7 +6,7 @@ rests on is in it: the runs, the assumptions, what decides it, and why each othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -17,6 +17,7 @@ from amply_capacity.catalog import prices
 from amply_capacity.errors import BadInput, NotOffered
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.assumptions import Assumption, assumptions
+from amply_capacity.plan.bill import ServerlessBill
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
@@ -28,9 +29,15 @@ from amply_capacity.plan.objectives import Objective, objectives
 from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
 from amply_capacity.plan.projection import Month, Upgrade, month_names, projection, upgrades
-from amply_capacity.plan.regret import Choice
+from amply_capacity.plan.regret import Choice, scored
 from amply_capacity.plan.replicas import ReplicaDecision, decide
 from amply_capacity.plan.search import Found, search
+from amply_capacity.plan.serverless_option import (
+    ServerlessOption,
+    serverless_excuse,
+    serverless_months,
+    serverless_options,
+)
 from amply_capacity.plan.sizing import UNITS
 from amply_capacity.plan.strategies import Case, strategies
 from amply_capacity.plan.today import Today, today
@@ -47,19 +54,21 @@ SCHEMA = 2
 class Ranked:
     """An option that fits, with its bill and what choosing it would cost and regret."""
 
-    fit: Fit
-    bill: Bill
-    option: Option
+    fit: Fit | None
+    """None where nothing can be too small (serverless)."""
+    bill: Bill | ServerlessBill
+    option: Option | ServerlessOption
     score: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        left = self.fit.binding.share_left
+        binding = None if self.fit is None else self.fit.binding
+        left = None if binding is None else binding.share_left
         return {
             **self.option.as_json(),
             "usd_per_month": self.bill.usd_per_month,
             "region": self.bill.region,
-            "probability": round(self.fit.probability, 4),
-            "binding": self.fit.binding.constraint,
+            "probability": None if self.fit is None else round(self.fit.probability, 4),
+            "binding": None if binding is None else binding.constraint,
             "headroom_percent": None if left is None else round(100.0 * left, 2),
             **self.score,
         }
@@ -90,6 +99,8 @@ class Plan:
     strategies: tuple[dict[str, Any], ...]
     """Empty in a draft, as the excuses are."""
     withheld: Withheld | None
+    nodes: Option
+    """The best one of nodes: what is chosen, but where that is serverless. Needs are of it."""
 
     @property
     def chosen(self) -> Ranked:
@@ -111,7 +122,8 @@ class Plan:
             "months": [month.as_json() for month in self.months],
             "evidence": self.figures.as_json(),
             "upgrades": [upgrade.as_json() for upgrade in self.upgrades],
-            "headroom": [headroom.as_json() for headroom in self.chosen.fit.constraints],
+            "headroom": [] if self.chosen.fit is None else [
+                headroom.as_json() for headroom in self.chosen.fit.constraints],
             "today": self.today.as_json(),
             "alternatives": list(self.alternatives),
             "strategies": list(self.strategies),
@@ -138,8 +150,8 @@ class Plan:
         return {**self.runner_up.as_json(), "would_win_if": self.reversal.as_json()}
 
     def _needs_by_month(self) -> list[dict[str, Any]]:
-        """The 5 %, 50 % and 95 % worlds' needs of each constraint on the chosen type, month by month."""
-        held = self.chosen.option
+        """The 5 %, 50 % and 95 % worlds' needs of each constraint on the best type, month by month."""
+        held = self.nodes
         bands = {name: np.quantile(self.needs.of(held.node, name, shards=held.shards, replicas=held.replicas,
                                                  engine=held.engine), [0.05, 0.5, 0.95], axis=0)
                  for name in UNITS}
@@ -171,22 +183,27 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     sold, excuses = offers(demand)
     months = month_names(start, demand.plan.horizon_months)
     found, replica = _decided(sold, demand, need, load, drawn, months)
-    choice, way = found.choice, found.way
+    way, taken, nodes = found.way, found.way.path(found.place), found.way.options[found.place]
+    choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, load, drawn)
     ranked = _ranked(choice, demand, need)
-    taken = way.path(found.place)
+    chosen = choice.chosen.option
+    serverless = chosen if isinstance(chosen, ServerlessOption) else None
 
     def short_of(option: Option, row: int) -> str:
         return _fit(option, demand, need, row + 1).binding.constraint
 
     place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
     second = choice.runner_up
-    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start, sold)
+    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start, sold,
+                serverless)
     return Plan(
         ranked=ranked,
-        excuses=() if is_draft else (*_excuses(sold, demand, need, ranked), *excuses),
+        excuses=() if is_draft else (*_excuses(sold, demand, need, ranked, nodes), *excuses),
         replica=replica,
-        months=projection(taken, way.options, months),
-        upgrades=upgrades(taken, way.options, months, found.place, demand.plan.confidence, short_of),
+        months=(serverless_months(serverless, months) if serverless
+                else projection(taken, way.options, months)),
+        upgrades=() if serverless else upgrades(taken, way.options, months, found.place,
+                                                demand.plan.confidence, short_of),
         today=today(demand, need, months),
         alternatives=_alternatives(demand, ranked[0].bill),
         objectives=objectives(demand, figures),
@@ -202,7 +219,25 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         reversal=None if is_draft else reversal(choice, demand, figures, drawn),
         strategies=() if is_draft else tuple(strategies(case)),
         withheld=None if is_draft else withheld(way, demand, figures, drawn),
+        nodes=nodes,
     )
+
+
+def _beside_serverless(found: Found, rivals: Iterable[ServerlessOption], demand: Demand, load: Workload,
+                       worlds: Worlds) -> Choice:
+    """The choice with serverless caches in it: held as long, and then left for the way that worlds go anyway.
+
+    Their copies in other zones count as the nodes' replicas do: where the verdict on these is to keep none,
+    they are worth nothing here, so that what is undecided does not turn the choice.
+    """
+    review = min(demand.plan.review_months, demand.plan.horizon_months)
+    replicas = found.way.options[found.place].replicas
+    outage_usd = outage_usd_per_month(demand, load, worlds, replicas)[:, 1:].mean(axis=1)
+    later_usd = found.way.path_usd()[:, review:].sum(axis=1)
+    others = [scored(one, (one.need.usd[:, :review].sum(axis=1) + later_usd) / demand.plan.horizon_months,
+                     outage_usd, {}) for one in rivals]
+    all_of_them = [*found.choice.scored, *others]
+    return Choice.of(all_of_them, len(all_of_them)) if others else found.choice
 
 
 def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, load: Workload, worlds: Worlds,
@@ -232,14 +267,14 @@ def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, load: Workload,
     if verdict.replicas != today_has:
         most = max(demand.allowed.replicas, verdict.replicas)
         found = choose((0,) if verdict.replicas == 0 else tuple(range(1, most + 1)))
-        verdict = replace(verdict, replicas=found.choice.chosen.option.replicas)
+        verdict = replace(verdict, replicas=found.way.options[found.place].replicas)
     return found, verdict
 
 
 def _ranked(choice: Choice, demand: Demand, need: Needs) -> tuple[Ranked, ...]:
     region, review = demand.cluster.region, min(demand.plan.review_months, demand.plan.horizon_months)
-    return tuple(Ranked(_fit(one.option, demand, need, review), one.option.bill(region), one.option,
-                        choice.as_json(one, share))
+    return tuple(Ranked(_fit(one.option, demand, need, review) if isinstance(one.option, Option) else None,
+                        one.option.bill(region), one.option, choice.as_json(one, share))
                  for one, share in zip(choice.scored, choice.probability_best(), strict=True))
 
 
@@ -261,34 +296,55 @@ def _nothing_fits(sold: Sequence[Offer], demand: Demand, need: Needs) -> BadInpu
                        f"{more}, or split the users over several clusters")
 
 
-def _excuses(sold: Sequence[Offer], demand: Demand, need: Needs,
-             ranked: Sequence[Ranked]) -> list[Excuse]:
-    """One for each node type and engine but the chosen one's, on as many shards as the chosen one."""
+def _excuses(sold: Sequence[Offer], demand: Demand, need: Needs, ranked: Sequence[Ranked],
+             nodes: Option) -> list[Excuse]:
+    """One for each node type and engine but the chosen one's, on as many shards as the best one of nodes.
+
+    And one for serverless of each engine.
+    """
     chosen, review = ranked[0].option, min(demand.plan.review_months, demand.plan.horizon_months)
     scores = {one.option.name: one for one in reversed(ranked)}
-    excuses = []
+    excuses = [_serverless_excuse(demand, engine, chosen, scores) for engine in demand.engines
+               if f"serverless, {engine}" != chosen.name]
     for offer in sold:
-        option = offer.option(chosen.shards, chosen.replicas, demand.terms[0])
+        option = offer.option(nodes.shards, nodes.replicas, demand.terms[0])
         if option.name == chosen.name:
             continue
         fit = _fit(option, demand, need, review)
         if not fit.is_enough:
             excuses.append(Excuse(fit.node_type, fit.binding.constraint, fit.reason, offer.engine))
             continue
-        more = option.usd_per_month - chosen.usd_per_month
-        reason = f"fits, but costs {more:,.2f} USD a month more" if more > 0.0 else (
-            "fits at the same price, with no more memory" if more == 0.0 else
-            f"costs {-more:,.2f} USD a month less")
-        if option.name in scores:
-            score = scores[option.name].score
-            reason += (f"; its regret is {score['regret_usd_per_month']['expected']:,.2f} USD a month, "
-                       f"and it is the best in {100 * score['probability_best']:.1f} % of the worlds")
-        excuses.append(Excuse(fit.node_type, "price", reason, offer.engine))
+        excuses.append(Excuse(fit.node_type, "price", _dearer(option, chosen, scores), offer.engine))
     return excuses
 
 
-def _alternatives(demand: Demand, chosen: Bill) -> tuple[dict[str, Any], ...]:
+def _serverless_excuse(demand: Demand, engine: str, chosen: Option | ServerlessOption,
+                       scores: Mapping[str, Ranked]) -> Excuse:
+    barred = serverless_excuse(demand, engine)
+    if barred is not None:
+        return barred
+    option = scores[f"serverless, {engine}"].option
+    return Excuse("serverless", "price", _dearer(option, chosen, scores), engine)
+
+
+def _dearer(option: Option | ServerlessOption, chosen: Option | ServerlessOption,
+            scores: Mapping[str, Ranked]) -> str:
+    """By how much, and in which worlds it is the best all the same."""
+    more = option.usd_per_month - chosen.usd_per_month
+    reason = f"fits, but costs {more:,.2f} USD a month more" if more > 0.0 else (
+        "fits at the same price, with no more memory" if more == 0.0 else
+        f"costs {-more:,.2f} USD a month less")
+    if option.name in scores:
+        score = scores[option.name].score
+        reason += (f"; its regret is {score['regret_usd_per_month']['expected']:,.2f} USD a month, "
+                   f"and it is the best in {100 * score['probability_best']:.1f} % of the worlds")
+    return reason
+
+
+def _alternatives(demand: Demand, chosen: Bill | ServerlessBill) -> tuple[dict[str, Any], ...]:
     """The chosen node type in an engine that may not be chosen, where the region sells that."""
+    if isinstance(chosen, ServerlessBill):  # the strategies show the other engine
+        return ()
     found = []
     for engine in prices.ENGINES:
         if engine in demand.engines:

@@ -39,7 +39,8 @@ class Month:
 
     month: str
     node_type: str
-    shards: int
+    """Or `serverless`, which has no shards."""
+    shards: int | None
     usd_low: float | None
     usd_mid: float | None
     usd_high: float | None

@@ -20,6 +20,7 @@ from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.harm import Prices, harm
 from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Option
+from amply_capacity.plan.serverless_option import ServerlessOption
 from amply_capacity.plan.worlds import Floats
 
 __all__ = ["Choice", "Scored", "scored", "unnoticed_usd"]
@@ -33,7 +34,7 @@ _MONTH_DAYS = 730.0 / 24.0
 class Scored:
     """One option; costs are means over the horizon's months."""
 
-    option: Option
+    option: Option | ServerlessOption
     usd: Floats
     """Nodes and what goes wrong, USD a month, (worlds,)."""
     node_usd: float
@@ -117,8 +118,9 @@ def unnoticed_usd(option: Option, demand: Demand, need: Needs, prices: Prices,
     return {name: (usd * noticed).sum(axis=1) / months for name, usd in wrong.items()}
 
 
-def scored(option: Option, node_usd: Floats, outage_usd: Floats, wrong_usd: Mapping[str, Floats]) -> Scored:
-    """Its nodes, the outages that its replicas leave, and what goes wrong, by cause: a month, (worlds,)."""
+def scored(option: Option | ServerlessOption, node_usd: Floats, outage_usd: Floats,
+           wrong_usd: Mapping[str, Floats]) -> Scored:
+    """Its nodes or units, the outages left, and what goes wrong, by cause: a month, (worlds,)."""
     by_cause = {"outages": outage_usd, **wrong_usd}
     return Scored(option, np.asarray(node_usd + sum(by_cause.values())), float(node_usd.mean()),
                   {name: float(usd.mean()) for name, usd in by_cause.items()})

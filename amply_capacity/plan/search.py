@@ -146,6 +146,7 @@ def search(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds,
         return None
     choice = Choice.of(found, _RANKED)
     option = choice.chosen.option
+    assert isinstance(option, Option)
     if option.replicas != replicas[0]:
         way = way_of(sold, demand, need, option.replicas)
     return Found(choice, *way.from_(option, _holds(option, demand, need)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from amply_capacity.catalog.serverless import Serverless
@@ -18,12 +20,25 @@ from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats
 
-__all__ = ["serverless_usd"]
+__all__ = ["ServerlessNeed", "serverless_need"]
 
 
-def serverless_usd(found: Serverless, figures: Measured, load: Workload, need: Needs,
-                   engine: str) -> tuple[Floats, str]:
-    """A month's bill, (worlds, months) from the first month on, and what is not known of it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerlessNeed:
+    """What is metered and what that costs, (worlds, months) each, from the first month on."""
+
+    gb: Floats
+    """Of 2^30 bytes, held."""
+    ecpus: Floats
+    """A second."""
+    usd: Floats
+    note: str
+    """What is not known of it."""
+
+
+def serverless_need(found: Serverless, figures: Measured, load: Workload, need: Needs,
+                    engine: str) -> ServerlessNeed:
+    """The demand on a serverless cache at these prices."""
     items = [values for name, values in need.memory_items.items() if name not in IN_EACH_SHARD]
     held = np.sum(items, axis=0)[:, 1:]
     if engine != need.measured_engine:
@@ -33,7 +48,8 @@ def serverless_usd(found: Serverless, figures: Measured, load: Workload, need: N
     note = "bytes of a command are the mean of its operation's"
     if unknown:
         note += f"; taken as simple commands, since their time was not measured: {', '.join(sorted(unknown))}"
-    return serverless_usd_per_month(found, stored_gb(held), ecpus), note
+    gb = stored_gb(held)
+    return ServerlessNeed(gb, ecpus, serverless_usd_per_month(found, gb, ecpus), note)
 
 
 def _uses(figures: Measured, load: Workload) -> tuple[list[CommandUse], set[str]]:

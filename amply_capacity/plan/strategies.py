@@ -26,7 +26,8 @@ from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.needs import Needs, needs
 from amply_capacity.plan.options import Offer, Option, offers
 from amply_capacity.plan.search import Way, way_of
-from amply_capacity.plan.serverless_need import serverless_usd
+from amply_capacity.plan.serverless_need import serverless_need
+from amply_capacity.plan.serverless_option import ServerlessOption
 from amply_capacity.plan.term_prices import term_prices
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
@@ -50,13 +51,16 @@ class Case:
     calibrations: Sequence[Calibration]
     way: Way
     place: int
-    """Of the chosen option on it."""
+    """Of the best option of nodes on it."""
     months: Sequence[str]
     start: date
     sold: Sequence[Offer]
+    serverless: ServerlessOption | None
+    """Where the plan chose that."""
 
     @property
     def chosen(self) -> Option:
+        """The best one of nodes."""
         return self.way.options[self.place]
 
 
@@ -98,8 +102,14 @@ class Strategy:
 
 def strategies(case: Case) -> list[dict[str, Any]]:
     """The plan's own way first. Of each: totals over the horizon, and when it breaks even with the plan's."""
-    plan_usd = case.way.path_usd(case.place)
-    found = [Strategy("plan", f"{case.chosen.name}, and up when each world has to", plan_usd)]
+    nodes_usd = case.way.path_usd(case.place)
+    nodes_what = f"{case.chosen.name}, and up when each world has to"
+    if case.serverless is None:
+        plan_usd, found = nodes_usd, [Strategy("plan", nodes_what, nodes_usd)]
+    else:
+        plan_usd = case.serverless.need.usd
+        found = [Strategy("plan", f"ElastiCache Serverless for {case.serverless.engine}", plan_usd,
+                          case.serverless.need.note), Strategy("stay on nodes", nodes_what, nodes_usd)]
     for way in (_stay, _big, _reserved, _other_engine, _serverless, _split):
         found.extend(way(case))
     return [one.as_json(plan_usd, case.months) for one in found]
@@ -176,6 +186,8 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
 
 def _serverless(case: Case) -> Iterator[Strategy]:
     for engine in ENGINES:
+        if case.serverless is not None and engine == case.serverless.engine:
+            continue
         name, what = f"go serverless, {engine}", f"ElastiCache Serverless for {engine}"
         try:
             found = serverless(case.demand.cluster.region, engine)
@@ -184,8 +196,8 @@ def _serverless(case: Case) -> Iterator[Strategy]:
             continue
         changes = "" if case.demand.application.cluster_mode else (
             "it runs in cluster mode: log out everywhere key by key, keep Celery's results elsewhere")
-        usd, note = serverless_usd(found, case.figures, case.load, case.need, engine)
-        yield Strategy(name, what, usd, note, changes)
+        need = serverless_need(found, case.figures, case.load, case.need, engine)
+        yield Strategy(name, what, need.usd, need.note, changes)
 
 
 def _split(case: Case) -> Iterator[Strategy]:

@@ -12,6 +12,7 @@ from amply_capacity.errors import BadDemand, BadInput
 from amply_capacity.model.comparison import MORE, NOISE, compare_runs, differences
 from amply_capacity.plan.decision import SCHEMA
 from amply_capacity.plan.recorded import plan_of_runs
+from amply_capacity.report.bought import bought
 from amply_capacity.report.document import month_text
 from amply_capacity.report.money import usd
 from amply_capacity.run.reader import Run, read_run
@@ -218,8 +219,7 @@ def _plain(value: Any) -> str:
 
 
 def _option(chosen: Plan) -> str:
-    nodes = chosen["shards"] * (1 + chosen["replicas"])
-    return f"{nodes} × {chosen['node_type']}, {chosen['engine']}, {chosen['term'].replace('_', ' ')}"
+    return f"{bought(chosen)}, {chosen['engine']}, {chosen['term'].replace('_', ' ')}"
 
 
 def _total(plan: Plan) -> float | None:

@@ -15,6 +15,7 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.recorded import plan_of_runs
+from amply_capacity.report.bought import bought, is_serverless
 from amply_capacity.report.money import usd
 from amply_capacity.run.reader import Run, read_run
 
@@ -63,9 +64,11 @@ def document_of(runs: Sequence[str | Path], demand: Path, *, worlds: int = 10_00
 def conclusion(plan: Mapping[str, Any]) -> str:
     """The recommendation in two or three sentences."""
     chosen, replica = plan["chosen"], plan["replica"]
-    nodes = chosen["shards"] * (1 + chosen["replicas"])
-    first = (f"Run {nodes} {chosen['node_type']} ({chosen['engine']}, {chosen['region']}, "
-             f"{chosen['term'].replace('_', ' ')}) for {usd(chosen['usd_per_month'])} a month.")
+    where = f"{chosen['engine']}, {chosen['region']}"
+    first = (f"Run ElastiCache Serverless ({where}) for {usd(chosen['usd_per_month'])} in the first month."
+             if is_serverless(chosen) else
+             f"Run {bought(chosen).replace(' × ', ' ')} ({where}, {chosen['term'].replace('_', ' ')}) for "
+             f"{usd(chosen['usd_per_month'])} a month.")
     share = f"{100 * replica['probability']:.0f} % of the worlds"
     verdicts = {
         "add": f"Add a replica: it saves more than it costs in {share}.",
@@ -73,7 +76,10 @@ def conclusion(plan: Mapping[str, Any]) -> str:
         "undecided": f"Whether a replica pays is undecided ({share} say yes), so today's number, "
                      f"{replica['replicas']}, stays.",
     }
-    parts = [first, verdicts[replica["verdict"]]]
+    parts = [first, "It keeps its data in several zones and grows by itself: there is no replica to pay for "
+                    "and no type to outgrow, and the bill follows the load."]
+    if not is_serverless(chosen):
+        parts = [first, verdicts[replica["verdict"]]]
     if plan["withheld"]:
         parts.insert(0, f"Not to be decided yet: {plan['withheld']['reason']}. First "
                         f"{plan['withheld']['settled_by']}. On what is known so far:")
@@ -81,7 +87,7 @@ def conclusion(plan: Mapping[str, Any]) -> str:
         upgrade = plan["upgrades"][0]
         parts.append(f"The next upgrade is to {upgrade['to']} in {month_text(upgrade['month'])}; be ready by "
                      f"{month_text(upgrade['act_by'])}.")
-    else:
+    elif not is_serverless(chosen):
         parts.append(f"No upgrade is in sight for {len(plan['months'])} months.")
     return " ".join(parts)
 

@@ -12,7 +12,7 @@ from amply_capacity.report.look import Picture
 __all__ = ["Pictures"]
 
 _OF_PLAN = {
-    "headroom": figures.headroom, "memory_bill": figures.memory_bill,
+    "memory_bill": figures.memory_bill,
     "memory_by_month": figures.memory_by_month, "cost_by_month": figures.cost_by_month,
     "replica_balance": figures.replica_balance, "replica_by_month": figures.replica_by_month,
 }
@@ -30,6 +30,7 @@ class Pictures:
         """By name."""
         plan = self._document.content["plan"]
         drawn: dict[str, Picture | None] = {name: draw(plan) for name, draw in _OF_PLAN.items()}
+        drawn["headroom"] = figures.headroom(plan) if plan["headroom"] else None
         return drawn | {"strategies": figures.strategies(plan) if plan["strategies"] else None}
 
     @cached_property

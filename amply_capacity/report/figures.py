@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import node_type
+from amply_capacity.report.bought import is_serverless
 from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
 from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
 from amply_capacity.report.money import usd
@@ -103,7 +104,9 @@ def memory_by_month(plan: Plan) -> Picture:
     months = [row["month"] for row in rows]
     low, mid, high = (np.array([row[key] for row in rows]) / 1e6 for key in ("low", "mid", "high"))
     given = _memory_limits(plan)
-    path = list(dict.fromkeys([month["node_type"] for month in plan["months"]]))
+    path = [name for name in dict.fromkeys(month["node_type"] for month in plan["months"]) if name in given]
+    if not path:
+        return _memory_without_a_limit(plan)
     first = path[0]
     crossing = next((month for month, value in zip(months, mid, strict=True) if value > given[first]), None)
     claim = (f"The median demand outgrows {first} in {_month(crossing)}" if crossing else
@@ -124,6 +127,22 @@ def memory_by_month(plan: Plan) -> Picture:
         axes.legend(loc="upper center", ncols=2)
         return picture(figure, claim,
                        "MB of used_memory needed; dashed: maxmemory less reserved memory and free share")
+
+
+def _memory_without_a_limit(plan: Plan) -> Picture:
+    """Of a serverless cache, which holds what there is."""
+    rows = [row for row in plan["needs"] if row["constraint"] == "memory"]
+    low, mid, high = (np.array([row[key] for row in rows]) / 1e6 for key in ("low", "mid", "high"))
+    claim = f"The median demand grows from {mid[0]:,.0f} to {mid[-1]:,.0f} MB"
+    with canvas(width=6.0, height=4.2) as (figure, axes):
+        x = np.arange(len(rows))
+        axes.fill_between(x, low, high, color=CALM, alpha=0.55, linewidth=0, label="5–95 % of worlds")
+        axes.plot(x, mid, color=ACCENT, linewidth=2.4, label="median")
+        axes.set_ylim(0, 1.3 * float(high.max()))
+        _month_axis(axes, [row["month"] for row in rows], labels=4)
+        axes.set_ylabel("MB needed")
+        axes.legend(loc="upper center", ncols=2)
+        return picture(figure, claim, "MB of used_memory that a node would need: serverless has no limit")
 
 
 def cost_by_month(plan: Plan) -> Picture:
@@ -161,9 +180,9 @@ def cost_by_month(plan: Plan) -> Picture:
         axes.set_ylabel("USD a month")
         axes.legend(loc="upper left")
         chosen = plan["chosen"]
+        replicas = "" if is_serverless(chosen) else f", {chosen['replicas']} replica(s)"
         return picture(figure, claim, f"USD a month, {chosen['region']}, {chosen['engine']}, "
-                                      f"{chosen['term'].replace('_', ' ')}, {chosen['replicas']} replica(s), "
-                                      "today's prices")
+                                      f"{chosen['term'].replace('_', ' ')}{replicas}, today's prices")
 
 
 def replica_balance(plan: Plan) -> Picture:
@@ -228,7 +247,7 @@ def _memory_limits(plan: Plan) -> dict[str, float]:
     kept_free = free["mid"] if isinstance(free, Mapping) else free
     share = 1.0 - kept_free / 100.0
     return {name: share * node_type(name).usable_bytes(cluster["reserved_memory_percent"]) / 1e6
-            for name in {month["node_type"] for month in plan["months"]}}
+            for name in {month["node_type"] for month in plan["months"]} if name != "serverless"}
 
 
 def _month_axis(axes: Any, months: Sequence[str], labels: int = 8) -> None:

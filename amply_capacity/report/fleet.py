@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from amply_capacity.report.bought import bought
 from amply_capacity.report.money import usd
 
 __all__ = ["fleet_text"]
@@ -20,8 +21,7 @@ def fleet_text(fleet: Mapping[str, Any]) -> str:
     lines += [f"{'cluster':<{width}}  {'today':<20} {'chosen':<28} {'USD':>10}  replica       short from"]
     for one in planned:
         chosen, today = one["chosen"], one["today"]
-        count = chosen["shards"] * (1 + chosen["replicas"])
-        what = f"{count} × {chosen['node_type']}" if count > 1 else chosen["node_type"]
+        what = bought(chosen).removeprefix("1 × ")
         lines.append(f"{one['cluster']:<{width}}  {today['node_type']:<20} {what:<28} "
                      f"{usd(chosen['usd_per_month']):>10}  {one['replica']['verdict']:<12}  "
                      f"{today['short_from'] or '-'}")

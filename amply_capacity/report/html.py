@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from amply_capacity.report import figures
+from amply_capacity.report.bought import bought, is_serverless, node_name
 from amply_capacity.report.document import Document, month_text
 from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.money import usd
@@ -33,12 +34,13 @@ def render_html(document: Document, pictures: Pictures | None = None) -> str:
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
                             "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item,
-                            "groupby_kind": _by_kind}
+                            "groupby_kind": _by_kind, "bought": bought, "node_name": node_name}
     plan = document.content["plan"]
     drawn = pictures or Pictures(document)
     return environment.get_template("report.html").render(
         doc=document.content, plan=plan, figures=drawn.of_plan, run_figures=drawn.of_runs,
-        sources=sources_of(document.content), kinds=KINDS, css=(_TEMPLATES / "report.css").read_text(),
+        sources=sources_of(document.content), is_serverless=is_serverless(plan["chosen"]), kinds=KINDS,
+        css=(_TEMPLATES / "report.css").read_text(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from amply_capacity.report.bought import bought, is_serverless, node_name
 from amply_capacity.report.cells import NOTHING, Cell, change, money, month, name, percent, share, words
 from amply_capacity.report.layout import Column, Row, Said, Section, Table
 from amply_capacity.report.layout_plan import constraint
@@ -51,22 +52,24 @@ def ways_section(plan: Plan, sources: Sources) -> Section | None:
 def alternatives_section(plan: Plan, sources: Sources) -> Section:
     """The options that fit, least expected regret first, and what would turn the choice."""
     chosen, second = plan["chosen"], plan["runner_up"]
-    keys = (*sources.prices(), *sources.node(chosen["node_type"]),
+    keys = (*sources.prices(), *sources.node(node_name(chosen)),
             *sources.inputs("users", "activity", "slo", "money", "plan", "sampling"))
     said = [Said(f"Chosen is what regrets least: each option is held for {plan['review_months']} months, in "
                  "the same worlds, with what goes wrong on it in dollars.", keys)]
     if second is not None:
-        named = f"{second['node_type']} ({second['engine']})"
-        said.append(Said(f"The runner-up is {named}: {_turns(second)}.", keys))
+        other = f"{node_name(second)} ({second['engine']})"
+        said.append(Said(f"The runner-up is {other}: {_turns(second)}.", keys))
     for one in plan["alternatives"]:
         said.append(Said(f"{one['engine'].capitalize()} on {one['node_type']} would cost "
                          f"{usd(one['usd_per_month'])} a month ({change(one['difference_usd']).text}); "
                          f"{one['note']}.", keys))
     options = tuple(Row((
-        Cell(f"{one['shards'] * (1 + one['replicas'])} × {one['node_type']}", is_name=True,
+        Cell(bought(one), is_name=True,
              detail=f"{one['engine']}, {one['term'].replace('_', ' ')}"), money(one["usd_per_month"]),
         money(one["expected_usd_per_month"]), money(one["regret_usd_per_month"]["expected"]),
-        share(one["probability_best"]), share(one["probability"]), words(constraint(one["binding"])),
+        share(one["probability_best"]),
+        *((NOTHING, NOTHING) if is_serverless(one) else
+          (share(one["probability"]), words(constraint(one["binding"])))),
         percent(one["headroom_percent"])), keys, is_marked=place == 0)
         for place, one in enumerate(plan["ranked"]))
     tables = [Table("ranked", "Options that fit, least expected regret first (USD a month)", (
@@ -80,7 +83,7 @@ def alternatives_section(plan: Plan, sources: Sources) -> Section:
         tables.append(Table("influences", "What is worth knowing better", (
             Column("Number", 2), Column("Worth a month"), Column("How to know it", 3)), worth,
             shown=_SHOWN_INFLUENCES))
-    return Section("alternatives", f"Why not another than {chosen['node_type']}?", tuple(said), (),
+    return Section("alternatives", f"Why not another than {node_name(chosen)}?", tuple(said), (),
                    tuple(tables))
 
 

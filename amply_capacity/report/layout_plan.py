@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from amply_capacity.report.bought import is_serverless, node_name
 from amply_capacity.report.cells import (
     NOTHING,
     Cell,
@@ -51,8 +52,17 @@ def constraint(named: str) -> str:
 def tiles(plan: Plan, sources: Sources) -> tuple[Tile, ...]:
     """What to run, what it costs, whether with a replica, and until when."""
     chosen, replica = plan["chosen"], plan["replica"]
-    nodes = chosen["shards"] * (1 + chosen["replicas"])
     paid = sources.price(*_priced(plan))
+    if is_serverless(chosen):
+        last = plan["months"][-1]
+        return (
+            Tile("Run", name("Serverless"), f"{chosen['engine']}, as large as the load", sources.runs()),
+            Tile("Pay in the first month", money(chosen["usd_per_month"]), "the median world", paid),
+            Tile("Pay in the last", money(last["usd_mid"]),
+                 f"{usd(last['usd_low'])} to {usd(last['usd_high'])}",
+                 (*paid, *sources.inputs("users", "plan"))),
+            Tile("Replica", words("none to pay for"), "several zones are in the price", paid))
+    nodes = chosen["shards"] * (1 + chosen["replicas"])
     found = [
         Tile("Run", name(chosen["node_type"].removeprefix("cache.")),
              f"fits in {share(chosen['probability']).text} of the worlds",
@@ -106,13 +116,9 @@ def why_section(plan: Plan, sources: Sources) -> Section:
     """Every limit of the chosen node type, and what becomes of today's."""
     chosen, now = plan["chosen"], plan["today"]
     confidence = 100.0 * plan["demand"]["plan"]["confidence"]
-    keys = (*sources.need(chosen["binding"]), *sources.node(chosen["node_type"]))
-    until, left = month_text(plan["fits_in_month"]), chosen["headroom_percent"]
-    rest = "" if left is None else (f": {percent(left).text} of it is left in the {confidence:g} % world, "
-                                    "the one that the plan has to hold for")
+    until = month_text(plan["fits_in_month"])
     said = [
-        Said(f"{chosen['node_type']} is enough in {share(chosen['probability']).text} of the worlds. Its "
-             f"tightest limit is {constraint(chosen['binding'])}{rest}.", keys),
+        _enough(plan, sources),
         Said(_today(now), (*sources.need(now["constraint"]), *sources.node(now["node_type"]))),
     ]
     rows = tuple(Row((
@@ -120,7 +126,7 @@ def why_section(plan: Plan, sources: Sources) -> Section:
         *(_amount(row[key], row["unit"]) for key in ("needed_mid", "needed_low", "needed_high", "needed",
                                                      "available")),
         words(row["available_is"]), percent(row["headroom_percent"])),
-        (*sources.need(row["constraint"]), *sources.node(chosen["node_type"])),
+        (*sources.need(row["constraint"]), *sources.node(node_name(chosen))),
         is_marked=row["constraint"] == chosen["binding"]) for row in plan["headroom"])
     columns = (Column("Limit", 2), Column("Needed, median"), Column("5 %"), Column("95 %"),
                Column(f"{confidence:g} %"), Column("Available"), Column("That is", 3), Column("Left"))
@@ -128,12 +134,27 @@ def why_section(plan: Plan, sources: Sources) -> Section:
                        amount(one["bytes"], "bytes")), sources.need("memory"))
                   for one in plan["memory_items"] if one["bytes"] > 0)
     return Section(
-        "why", f"Why {chosen['node_type']}?", tuple(said), ("headroom", "memory_bill", "memory_by_month"),
-        (Table("headroom", f"What {until} needs of each limit", columns, rows),
+        "why", f"Why {node_name(chosen)}?", tuple(said), ("headroom", "memory_bill", "memory_by_month"),
+        (*((Table("headroom", f"What {until} needs of each limit", columns, rows),) if rows else ()),
          Table("memory", f"What fills the memory in {until}, medians",
                (Column("Item", 1), Column("Memory")), items, is_sheet_only=True)),
         ("“5 %” to “95 %” are bounds: so many of the worlds need less. “Left” is what the "
          f"{confidence:g} % world leaves. The month is the last before the plan is made again.",))
+
+
+def _enough(plan: Plan, sources: Sources) -> Said:
+    """How surely what is chosen is enough, and of what it has least."""
+    chosen, left = plan["chosen"], plan["chosen"]["headroom_percent"]
+    if is_serverless(chosen):
+        return Said("A serverless cache has no node that could be too small: what is held and asked for is "
+                    "what is paid. How fast it answers was not measured, and it takes load that rises "
+                    "suddenly only step by step.", (*sources.need("memory"), *sources.prices()))
+    confidence = 100.0 * plan["demand"]["plan"]["confidence"]
+    rest = "" if left is None else (f": {percent(left).text} of it is left in the {confidence:g} % world, "
+                                    "the one that the plan has to hold for")
+    return Said(f"{node_name(chosen)} is enough in {share(chosen['probability']).text} of the worlds. Its "
+                f"tightest limit is {constraint(chosen['binding'])}{rest}.",
+                (*sources.need(chosen["binding"]), *sources.node(node_name(chosen))))
 
 
 def replica_section(plan: Plan, sources: Sources) -> Section:
@@ -187,7 +208,8 @@ def cost_section(plan: Plan, sources: Sources) -> Section:
                      for one in plan["upgrades"])
     columns = (Column("Month", 2), Column("Node type", 2), Column("Shards"), Column("5 %"), Column("25 %"),
                Column("Median"), Column("75 %"), Column("95 %"), Column("Nothing fits"))
-    bills = tuple(Row((month(row["month"]), name(row["node_type"]), count(row["shards"]),
+    bills = tuple(Row((month(row["month"]), name(row["node_type"]),
+                       NOTHING if row["shards"] is None else count(row["shards"]),
                        *(money(row[f"usd_{one}"]) for one in ("low", "lower", "mid", "upper", "high")),
                        share(row["nothing_fits"])), keys) for row in rows)
     sum_of = None if not known else Row((

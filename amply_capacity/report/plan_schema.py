@@ -33,14 +33,15 @@ _VERDICT = {"enum": ["add", "do not add", "undecided"]}
 _QUANTITY = {"anyOf": [NUMBER, INTERVAL]}
 _SPAN = thing({"low": NUMBER, "mid": NUMBER, "high": NUMBER})
 _OPTION = {
-    "kind": {"enum": ["nodes", "serverless"]}, "node_type": TEXT, "engine": _ENGINE,
-    "shards": said(WHOLE, "Primaries"), "replicas": said(WHOLE, "Of each shard"), "term": _TERM,
+    "kind": {"enum": ["nodes", "serverless"]},
+    "node_type": said(maybe(TEXT), "null, as shards and replicas, where it is serverless"), "engine": _ENGINE,
+    "shards": said(maybe(WHOLE), "Primaries"), "replicas": said(maybe(WHOLE), "Of each shard"), "term": _TERM,
     "usd_per_month": said(USD, "The bill of a month"),
 }
 _SCORED = {
     **_OPTION, "region": TEXT,
-    "probability": said(SHARE, "Share of the worlds in which it has enough of everything"),
-    "binding": said(_CONSTRAINT, "What it has least of"),
+    "probability": said(maybe(SHARE), "Share of the worlds in which it has enough of everything"),
+    "binding": said(maybe(_CONSTRAINT), "What it has least of"),
     "headroom_percent": said(maybe(NUMBER), "What is left of that, at the plan's confidence"),
     "expected_usd_per_month": said(USD, "Nodes and what goes wrong, mean over worlds and months"),
     "expected_node_usd_per_month": USD, "expected_harm_usd_per_month": said(mapping(USD), "By cause"),
@@ -95,7 +96,7 @@ def _month() -> Schema:
     quantiles = {f"usd_{name}": said(maybe(USD), f"Of the {percent} % world; null where that is not known")
                  for name, percent in (("low", 5), ("mid", 50), ("high", 95), ("lower", 25), ("upper", 75))}
     return thing({
-        "month": MONTH, "node_type": said(TEXT, "Of the median world"), "shards": WHOLE, **quantiles,
+        "month": MONTH, "node_type": said(TEXT, "Of the median world"), "shards": maybe(WHOLE), **quantiles,
         "nothing_fits": said(SHARE, "Share of the worlds in which nothing that is offered is enough")})
 
 
@@ -162,5 +163,7 @@ def _need() -> Schema:
 def _bill() -> Schema:
     line = thing({"what": TEXT, "quantity": NUMBER, "unit": TEXT, "usd": USD, "source": TEXT, "as_of": TEXT,
                   "usd_per_unit": maybe(USD)})
-    return thing({**_OPTION, "lines": array(line), "region": TEXT, "hours_per_month": NUMBER, "notes": TEXTS,
-                  "absent": array(thing({"what": TEXT, "reason": TEXT}))})
+    return thing({**_OPTION, "gb": NUMBER, "ecpus_per_second": NUMBER, "lines": array(line), "region": TEXT,
+                  "hours_per_month": NUMBER, "notes": TEXTS,
+                  "absent": array(thing({"what": TEXT, "reason": TEXT}))},
+                 optional=("node_type", "shards", "replicas", "term", "gb", "ecpus_per_second"))

@@ -16,6 +16,7 @@ from amply_capacity.model.ledger import Entry
 from amply_capacity.model.ledger import scores as scores_of
 from amply_capacity.plan.cost import spec_table
 from amply_capacity.report import production_tables
+from amply_capacity.report.bought import bought
 from amply_capacity.report.figures import CONSTRAINTS
 from amply_capacity.report.numbers import assumed, plain
 from amply_capacity.run.reader import Run
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 Plan = Mapping[str, Any]
+_HEADROOM = ["constraint", "unit", "needed_mid", "needed_low", "needed_high", "available", "available_is",
+             "headroom_percent"]
 
 
 def operations(run: Run) -> Styler:
@@ -82,7 +85,7 @@ def footprint(run: Run) -> Styler:
 
 def headroom(plan: Plan) -> Styler:
     """Each limit of the chosen type: needed, available, and percent left at the plan's confidence."""
-    rows = pd.DataFrame(plan["headroom"])
+    rows = pd.DataFrame(plan["headroom"], columns=_HEADROOM)  # none where nothing can be too small
     frame = pd.DataFrame({
         "limit": [CONSTRAINTS.get(name, name) for name in rows["constraint"]], "unit": rows["unit"],
         "needed, median": rows["needed_mid"], "5 %": rows["needed_low"], "95 %": rows["needed_high"],
@@ -95,13 +98,14 @@ def headroom(plan: Plan) -> Styler:
 def ranked(plan: Plan) -> Styler:
     """The options that fit, least expected regret first."""
     rows = [{
-        "nodes": f"{one['shards'] * (1 + one['replicas'])} × {one['node_type']}", "engine": one["engine"],
+        "nodes": bought(one), "engine": one["engine"],
         "term": one["term"].replace("_", " "), "now": one["usd_per_month"],
         "expected": one["expected_usd_per_month"], "regret": one["regret_usd_per_month"]["expected"],
         "best in": one["probability_best"], "fits in": one["probability"], "tightest": one["binding"],
     } for one in plan["ranked"][:12]]
     money = dict.fromkeys(("now", "expected", "regret"), "${:,.2f}")
-    return _shown(pd.DataFrame(rows), {**money, "best in": "{:.1%}", "fits in": "{:.1%}"})
+    frame = pd.DataFrame(rows).astype({"fits in": "float64"})
+    return _shown(frame, {**money, "best in": "{:.1%}", "fits in": "{:.1%}"})
 
 
 def strategies(plan: Plan) -> Styler:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.evidence import Evidence
+from amply_capacity.report.bought import node_name
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
 
@@ -18,8 +19,9 @@ __all__ = ["evidence_text", "plan_text"]
 
 def plan_text(plan: Mapping[str, Any]) -> str:
     """The decision first, then the limits, the replica, the months, and why other types were not chosen."""
-    lines = [conclusion(plan), "",
-             f"Limits of the chosen type in {plan['fits_in_month']}, before the next review"]
+    lines = [conclusion(plan)]
+    if plan["headroom"]:
+        lines += ["", f"Limits of the chosen type in {plan['fits_in_month']}, before the next review"]
     for row in plan["headroom"]:
         percent = row["headroom_percent"]
         left = "unknown" if percent is None else f"{percent:.0f} % left"
@@ -54,7 +56,7 @@ def _ways(plan: Mapping[str, Any]) -> list[str]:
     second = plan["runner_up"]
     if second is not None:
         wins = second["would_win_if"]
-        lines += ["", f"Runner-up: {second['node_type']}, {second['engine']}; it would win if its price fell "
+        lines += ["", f"Runner-up: {node_name(second)}, {second['engine']}; it would win if its price fell "
                       f"by {wins['price_fall_percent']:.0f} %"
                       + (f", or with {wins['number']} {wins['wins']} {wins['threshold']:,.4g}"
                          if wins["number"] else "")]

@@ -21,6 +21,7 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.decision import make_plan
 from amply_capacity.plan.demand import Demand
+from amply_capacity.report.bought import bought
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
 from amply_capacity.report.quick_figure import cost_path
@@ -132,8 +133,8 @@ class WhatIf:
                 continue
             chosen, last = made["chosen"], made["months"][-1]
             upgrade = made["upgrades"][0]["month"] if made["upgrades"] else "none"
-            rows.append(f"<tr><td>{words}</td><td>{chosen['shards'] * (1 + chosen['replicas'])} × "
-                        f"{html.escape(chosen['node_type'])}</td><td>{usd(chosen['usd_per_month'])}</td>"
+            rows.append(f"<tr><td>{words}</td><td>{html.escape(bought(chosen))}</td>"
+                        f"<td>{usd(chosen['usd_per_month'])}</td>"
                         f"<td>{upgrade}</td><td>{usd(last['usd_mid'])}</td></tr>")
         return ("<table><thead><tr><th>What if</th><th>Run</th><th>USD a month now</th><th>Next upgrade</th>"
                 f"<th>USD in the last month</th></tr></thead><tbody>{''.join(rows)}</tbody></table>")
