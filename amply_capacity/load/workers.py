@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.progress import say
-from amply_capacity.run.conclusion import LOST, REJOINED
+from amply_capacity.run.worker_events import LOST, REJOINED
 
 __all__ = ["Crew"]
 

@@ -9,11 +9,9 @@ import pandas as pd
 
 from amply_capacity.run.bottleneck import bottleneck_rows, bottlenecks
 from amply_capacity.run.phase import phase_seconds
+from amply_capacity.run.worker_events import LOST, REJOINED
 
-__all__ = ["LOST", "REJOINED", "conclusion", "with_details"]
-
-LOST, REJOINED = "worker lost", "worker back"
-"""Names of the events of a worker that stopped reporting, and of one that reports again."""
+__all__ = ["conclusion", "with_details"]
 
 
 def conclusion(events: pd.DataFrame, requests: pd.DataFrame,

@@ -16,7 +16,7 @@ from amply_capacity.load.knee_step import Step, StepSecond
 pytestmark = pytest.mark.xdist_group("knee")
 
 LIMIT_MS = 5.0
-SEEDS = 24
+SEEDS = 16
 QUEUES = {
     "M/M/1": Service(1 / 4000),
     "M/D/1": Service(1 / 4000, is_constant=True),

@@ -26,7 +26,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 Children = Callable[[int, str], list[int]]
 
 _SCRIBE = "amply_capacity.load.scribe"
-_LOAD = ("-u", "6", "-r", "6", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "2")
+_LOAD = ("-u", "6", "-r", "6", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "5")
 
 
 def _ended(pid: int) -> bool:

@@ -85,7 +85,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Made once for all test processes."""
     with shared_directory(tmp_path_factory, "mixed") as directory:
         if not (directory / "outcome.json").exists():
-            options = ("-u", "10", "-r", "10", "-t", "10s", "--population", "500")
+            options = ("-u", "10", "-r", "10", "-t", "10s", "--population", "500", "--think-time-ms", "5")
             return _record("mixed", *options, directory=directory)
         return _recorded(directory)
 
@@ -182,10 +182,10 @@ class TestTenSecondsOfTenUsers:
 @pytest.mark.parametrize(
     ("scenario", "mix", "options"),
     [
-        ("sessions", SESSIONS_MIX, ("--think-time-ms", "2")),
+        ("sessions", SESSIONS_MIX, ("--think-time-ms", "5")),
         ("rate_limit", RATE_LIMIT_MIX, ("--arrivals", "constant", "--rate", "400")),
-        ("cache", CACHE_MIX, ("--compute-delay-ms", "2", "--think-time-ms", "1")),
-        ("celery_results", CELERY_MIX, ("--think-time-ms", "1")),
+        ("cache", CACHE_MIX, ("--compute-delay-ms", "2", "--think-time-ms", "5")),
+        ("celery_results", CELERY_MIX, ("--think-time-ms", "5")),
     ],
 )
 def test_every_operation_of_a_scenario_occurs(
@@ -234,6 +234,8 @@ def test_a_mix_of_ones_own_replaces_the_scenarios(tmp_path: Path) -> None:
         "0",
         "--mix",
         "check=3,cached_read=1",
+        "--think-time-ms",
+        "2",
         "--html",
         str(tmp_path / "report.html"),
         directory=tmp_path,
@@ -260,6 +262,8 @@ def test_two_processes_record_one_run_that_holds_both(tmp_path: Path) -> None:
         "300",
         "--processes",
         "2",
+        "--think-time-ms",
+        "5",
         directory=tmp_path,
     )
     _check_totals(recording)

@@ -28,7 +28,7 @@ from amply_capacity.target import guard
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
 
-_SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60")
+_SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60", "--think-time-ms", "5")
 
 
 def _refused(*options: str, directory: Path, scenario: str = "cache", **environment: str) -> str:

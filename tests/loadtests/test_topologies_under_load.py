@@ -15,7 +15,7 @@ from amply_capacity.run.reader import read_run
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import connect
 
-_SMALL = ("-u", "5", "-r", "5", "-t", "5s", "--population", "60", "--think-time-ms", "2")
+_SMALL = ("-u", "5", "-r", "5", "-t", "5s", "--population", "60", "--think-time-ms", "5")
 _LOG_OUT = (
     "--mix",
     "create=5,log_out_everywhere=5,validate=10,check=5,cached_read=5,store_result=2,get_result=2",

@@ -11,6 +11,7 @@ import pytest
 
 from amply_capacity.files import DATA_DIR
 from amply_capacity.report.document import Document, document_of
+from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.html import render_html
 
 
@@ -25,8 +26,14 @@ def document(recorded_run: Path, demand: Path) -> Document:
 
 
 @pytest.fixture(scope="session")
-def page(document: Document) -> str:
-    return render_html(document)
+def pictures(document: Document) -> Pictures:
+    """Drawn once: they take most of a page's time."""
+    return Pictures(document)
+
+
+@pytest.fixture(scope="session")
+def page(document: Document, pictures: Pictures) -> str:
+    return render_html(document, pictures)
 
 
 @pytest.fixture

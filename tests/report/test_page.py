@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from amply_capacity.report.document import Document, document_of, month_text
+from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.html import render_html
 from amply_capacity.report.money import usd
 from amply_capacity.report.sources import sources_of
@@ -147,18 +148,18 @@ def test_the_warnings_of_a_run_are_at_the_top_of_the_page(hostile_page: str) -> 
     assert text.index("Read this report with care.") < text.index("When to pay for a replica")
 
 
-def test_a_complete_run_on_jemalloc_carries_no_warning(changed: Callable) -> None:
-    calm = text_of(render_html(changed(lambda content: content.update(warnings=[]))))
+def test_a_complete_run_on_jemalloc_carries_no_warning(changed: Callable, pictures: Pictures) -> None:
+    calm = text_of(render_html(changed(lambda content: content.update(warnings=[])), pictures))
     assert "with care" not in calm
 
 
-def test_what_was_not_measured_is_said_to_be_so(changed: Callable) -> None:
+def test_what_was_not_measured_is_said_to_be_so(changed: Callable, pictures: Pictures) -> None:
     def forget(content: dict[str, Any]) -> None:
         content["runs"][0] |= {"hit_rate": None, "evictions": None, "cpu_us_per_command": None}
         for row in content["plan"]["objectives"]:
             row |= {"measured": None, "met": None}
 
-    text = text_of(render_html(changed(forget)))
+    text = text_of(render_html(changed(forget), pictures))
     for figure in ("CPU per command", "Hit rate of cached reads", "Evictions"):
         assert f"{figure} not measured" in text
     assert "not known" in text
