@@ -88,6 +88,19 @@ class Needs:
                        other_engine={name: values[rows] for name, values in self.other_engine.items()},
                        _kept={})
 
+    def floor(self) -> Needs:
+        """One world that needs no more than any of these: each number is the least of theirs."""
+        def least(values: Floats) -> Floats:
+            return np.asarray(values.min(axis=0, keepdims=True))
+
+        some: dict[str, Any] = {each.name: least(value) for each in fields(self)
+                                if isinstance(value := getattr(self, each.name), np.ndarray)}
+        return replace(self, **some, memory_items={},
+                       cores=replace(self.cores, busy_us=least(self.cores.busy_us)),
+                       cpu_factor={name: least(values) for name, values in self.cpu_factor.items()},
+                       other_engine={name: least(values) for name, values in self.other_engine.items()},
+                       _kept={})
+
     def of(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
            replicas: int = 1, engine: str | None = None) -> Floats:
         """What a primary of this type has to give of one constraint, (worlds, months).
@@ -95,8 +108,8 @@ class Needs:
         `engine` is the measured one if it is not named. One replica is always counted, so that adding it
         never needs a bigger node. Connections are not shared out: a cluster's client has some to each shard.
         """
-        _, values = self._values(constraint, shards, engine)
-        return self._needed(node, constraint, values[:, months], shards, replicas, engine)
+        _, values = self.values(constraint, shards, engine)
+        return self.needed(node, constraint, values[:, months], shards, replicas, engine)
 
     def highest(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
                 replicas: int = 1, engine: str | None = None) -> float:
@@ -106,13 +119,13 @@ class Needs:
         key = ("highest", constraint, months.start, months.stop, shards, replicas, engine, family, burst)
         if key not in self._kept:
             most = self._most(constraint, months, shards, engine)
-            self._kept[key] = self._needed(node, constraint, most[:, None], shards, replicas, engine).max()
+            self._kept[key] = self.needed(node, constraint, most[:, None], shards, replicas, engine).max()
         return float(self._kept[key])
 
     def _most(self, constraint: str, months: slice, shards: int, engine: str | None) -> Floats:
         """The most of what grows, (worlds,): more users take more cores, so that theirs tell those."""
         if constraint not in _OF_THE_CPU:
-            name, values = self._values(constraint, shards, engine)
+            name, values = self.values(constraint, shards, engine)
             return self.most(name, values, months, shards, engine)
         which = "cpu" if constraint == "latency" else constraint
         key = ("most cores", which, shards, months.start, months.stop)
@@ -121,7 +134,7 @@ class Needs:
             self._kept[key] = self._host_cores(which, users, shards)[:, 0]
         return self._kept[key]
 
-    def _values(self, constraint: str, shards: int, engine: str | None) -> tuple[str, Floats]:
+    def values(self, constraint: str, shards: int, engine: str | None) -> tuple[str, Floats]:
         """What grows over the months, which many node types share, with its name."""
         match constraint:
             case "memory":
@@ -135,7 +148,7 @@ class Needs:
             case _:
                 return "users", self.users
 
-    def _needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
+    def needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
                 engine: str | None) -> Floats:
         """What such values, (worlds, any), ask of this node; it grows with them."""
         factor = self.cpu_factor[node.family] * self._other("cpu", engine)
@@ -165,7 +178,7 @@ class Needs:
         factor = self.cpu_factor[node.family][rows]
         if engine is not None and engine != self.measured_engine:
             factor = factor * self.other_engine["cpu"][rows]
-        name, values = self._values(constraint, shards, engine)
+        name, values = self.values(constraint, shards, engine)
         match constraint:
             case "memory":
                 limit = available / self.free_factor[rows]

@@ -19,7 +19,7 @@ from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.options import Cluster, Offer, Option, shard_counts
 from amply_capacity.plan.projection import Path, cheapest_of, path
 from amply_capacity.plan.regret import Choice, Scored, scored, unnoticed_usd
-from amply_capacity.plan.sizing import Limit, fits, limits_of
+from amply_capacity.plan.sizing import Limit, capacities, fits, limits_of
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["Found", "Way", "search", "way_of"]
@@ -81,11 +81,13 @@ def way_of(sold: Sequence[Offer], demand: Demand, need: Needs, replicas: int) ->
     term = demand.terms[0]
     options = sorted((offer.option(count, replicas, term) for offer in frontier(sold, demand, need)
                       for count in shard_counts(demand, replicas)), key=lambda one: one.usd_per_month)
-    left = _Left(np.ones(need.users[:, _LATER].shape, dtype=np.bool_))
+    left, floor = _Left(np.ones(need.users[:, _LATER].shape, dtype=np.bool_)), need.floor()
     kept = []
     for option in options:
         if not left.worlds.size:
             break
+        if left.is_beyond(option, demand, need, floor):
+            continue
         if left.may_be_met(limits_of(option.node, demand, need, _LATER, left.worlds, shards=option.shards,
                                      replicas=replicas, engine=option.engine)):
             holds = _holds(option, demand, need)
@@ -101,6 +103,21 @@ class _Left:
         self.where = where
         self.worlds: Indices = np.arange(len(where))
         self._least: dict[int, Floats] = {}
+        self._lowest: dict[int, float] = {}
+
+    def is_beyond(self, option: Option, demand: Demand, need: Needs, floor: Needs) -> bool:
+        """Whether all of them need too much of something even by their least numbers, of all worlds' each."""
+        for constraint, capacity in capacities(option.node, demand).items():
+            if capacity.available is None:
+                return True
+            if constraint == "cpu_credits":  # a settled week has no least numbers
+                continue
+            _, values = need.values(constraint, option.shards, option.engine)
+            least = np.full((1, 1), self._lowest_of(values))
+            if floor.needed(option.node, constraint, least, option.shards, option.replicas,
+                            option.engine)[0, 0] > capacity.available:
+                return True
+        return False
 
     def may_be_met(self, limits: Iterable[Limit]) -> bool:
         """False where the limits, each by itself, already rule every one of them out; limits of `worlds`."""
@@ -119,7 +136,14 @@ class _Left:
         self.worlds = self.worlds[stay]
         # The least of some that were taken off before is too low: safe, until it misleads.
         self._least = {key: least[stay] for key, least in self._least.items()} if is_any else {}
+        self._lowest = {}
         return is_any
+
+    def _lowest_of(self, values: Floats) -> float:
+        key = id(values)
+        if key not in self._lowest:
+            self._lowest[key] = float(self._least_of(values).min())
+        return self._lowest[key]
 
     def _least_of(self, values: Floats) -> Floats:
         key = id(values)  # the needs keep these arrays, and share one between many options
