@@ -6,8 +6,9 @@ import csv
 import functools
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -27,6 +28,8 @@ FLEET_WORLDS = 1_000
 _COLUMNS = ("cluster", "demand", "run")
 _MOST_FAULTS = 20
 _CHUNK = 8
+_FEW = 16
+"""Clusters that one process has planned before others have started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +76,35 @@ def plan_fleet(rows: Sequence[FleetRow], worlds: int, seed: int,
                advance: Callable[[], object] = lambda: None) -> dict[str, Any]:
     """What each cluster should run and cost, and their sum; what could not be planned, with its reason.
 
-    Spread over the cores of this machine; where it is broken off, so is their work.
+    Many are spread over the cores of this machine; where that is broken off, so is their work.
     """
-    workers = max(min(os.cpu_count() or 1, len(rows)), 1)
     work = functools.partial(_planned, worlds=worlds, seed=seed)
-    others, clusters = set(active_children()), []
-    with ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts) as pool:
-        try:
-            for one in pool.map(work, rows, chunksize=_CHUNK if len(rows) > _CHUNK * workers else 1):
-                clusters.append(one)
-                advance()
-        except BaseException:
-            for worker in set(active_children()) - others:
-                worker.terminate()
-            raise
+    clusters = []
+    with _mapped(work, rows) as planned:
+        for one in planned:
+            clusters.append(one)
+            advance()
     known = [one for one in clusters if one["error"] is None]
     return {"clusters": clusters, "planned": len(known), "failed": len(clusters) - len(known),
             "usd_per_month": round(sum(one["chosen"]["usd_per_month"] for one in known), 4),
             "usd_per_month_today": round(sum(one["today"]["usd_per_month"] for one in known), 4),
             "worlds": worlds, "seed": seed}
+
+
+@contextmanager
+def _mapped(work: Callable[[FleetRow], dict[str, Any]],
+            rows: Sequence[FleetRow]) -> Iterator[Iterable[dict[str, Any]]]:
+    if len(rows) <= _FEW:
+        yield map(work, rows)
+        return
+    others = set(active_children())
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _leave_interrupts) as pool:
+        try:
+            yield pool.map(work, rows, chunksize=_CHUNK)
+        except BaseException:
+            for worker in set(active_children()) - others:
+                worker.terminate()
+            raise
 
 
 def _leave_interrupts() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from locust_process import PATIENCE_SECONDS, wait_until
 
 from amply_capacity.errors import BadInput
 from amply_capacity.files import EXAMPLE_RUN, ROOT
@@ -65,3 +71,31 @@ def test_another_header_is_refused(tmp_path: Path, header: str) -> None:
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         read_fleet(tmp_path / "none.csv")
+
+
+def test_an_interrupt_ends_many_plans_and_their_processes_at_once(tmp_path: Path) -> None:
+    table = write(tmp_path, *(f"cluster-{number},{DEMAND},{EXAMPLE_RUN}" for number in range(2_000)))
+    log = tmp_path / "log"
+    with log.open("w") as words:
+        planning = subprocess.Popen(
+            [sys.executable, "-m", "amply_capacity.cli", "plan", "--fleet", str(table), "--worlds", "200"],
+            stdout=subprocess.DEVNULL, stderr=words, start_new_session=True)
+    try:
+        wait_until(lambda: re.search(r"planning +[1-9]", log.read_text()), "the first plan")
+        planning.send_signal(signal.SIGINT)
+        assert planning.wait(PATIENCE_SECONDS) == 130
+        wait_until(lambda: not processes_of(planning.pid), "the end of its processes")
+    finally:
+        planning.kill()
+    assert "Traceback" not in log.read_text()
+
+
+def processes_of(group: int) -> list[int]:
+    """Those that belong to that process group still."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
