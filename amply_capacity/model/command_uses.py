@@ -62,7 +62,7 @@ def key_class_of(name: str) -> str:
 
 def uses_of(run: Run) -> dict[str, Uses]:
     """By operation, over the sound seconds. Empty where nothing was recorded in them."""
-    requests = run.in_sound_seconds(run.requests[run.requests["clock"] == "service"])
+    requests = run.sound_requests[run.sound_requests["clock"] == "service"]
     tables: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
     for (use_case, operation, command), rows in requests.groupby(["use_case", "operation", "command"]):
         tables.setdefault((str(use_case), str(operation)), {})[str(command)] = rows

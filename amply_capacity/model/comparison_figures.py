@@ -51,11 +51,6 @@ def figures(before: Run, after: Run) -> Iterator[Figure]:
     yield Figure("CPU of a command", "µs", "cpu", _cpu)
 
 
-def _operations(run: Run, clock: str) -> pd.DataFrame:
-    requests = run.requests
-    return run.in_sound_seconds(requests[(requests["command"] == "") & (requests["clock"] == clock)])
-
-
 def _by_second(run: Run, rows: pd.DataFrame, columns: str) -> pd.DataFrame:
     """Counts by sound second, in their order, and by the values of a column."""
     table = rows.pivot_table(index="second", columns=columns, values="count", aggfunc="sum", fill_value=0)
@@ -64,7 +59,7 @@ def _by_second(run: Run, rows: pd.DataFrame, columns: str) -> pd.DataFrame:
 
 def _quantile(use_case: str, clock: str, q: float) -> Callable[[Run], Statistic | None]:
     def made(run: Run) -> Statistic | None:
-        rows = _operations(run, clock)
+        rows = run.sound_operations(clock)
         rows = rows[rows["use_case"] == use_case]
         if rows.empty:
             return None
@@ -86,17 +81,17 @@ def _share_of(run: Run, rows: pd.DataFrame, counted: tuple[str, ...]) -> Statist
 
 
 def _failed(run: Run) -> Statistic | None:
-    return _share_of(run, _operations(run, "service"), FAILED_OUTCOMES)
+    return _share_of(run, run.sound_operations("service"), FAILED_OUTCOMES)
 
 
 def _hit_rate(run: Run) -> Statistic | None:
-    rows = _operations(run, "service")
+    rows = run.sound_operations("service")
     reads = rows[(rows["use_case"] == "cache") & rows["outcome"].isin(("hit", "miss"))]
     return _share_of(run, reads, ("hit",))
 
 
 def _rate(run: Run) -> Statistic | None:
-    rows = _operations(run, "service")
+    rows = run.sound_operations("service")
     if rows.empty:
         return None
     done = rows.groupby("second")["count"].sum().reindex(run.sound_seconds, fill_value=0).to_numpy()

@@ -46,9 +46,8 @@ def digest(run: Run) -> Evidence:
 
 def hit_rate(run: Run) -> float | None:
     """The application's hit rate in the sound seconds: cached reads that did not have to be filled."""
-    requests = run.requests
-    own = (requests["command"] == "") & (requests["clock"] == "service") & (requests["use_case"] == "cache")
-    reads = run.in_sound_seconds(requests[own]).groupby("outcome")["count"].sum()
+    done = run.sound_operations("service")
+    reads = done[done["use_case"] == "cache"].groupby("outcome")["count"].sum()
     looked_up = reads.get("hit", 0) + reads.get("miss", 0)
     return float(reads.get("hit", 0) / looked_up) if looked_up else None
 

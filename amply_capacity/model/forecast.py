@@ -73,7 +73,7 @@ def outcomes(run: Run) -> dict[str, float]:
         found[CPU] = float(1e6 * np.average([one.cores for one in samples], weights=seconds) / commands)
     counted = run.in_sound_samples(run.server).dropna(subset=["NetworkBytesIn", "NetworkBytesOut"])
     own = monitoring_of(run)
-    requests = run.in_sound_seconds(run.requests)
+    requests = run.sound_requests
     requests = requests[requests["command"] == ""]
     done = float(requests.loc[requests["clock"] == "service", "count"].sum()) / len(run.sound_seconds)
     if len(counted) and own is not None and done:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from amply_capacity.model.evidence import Latency
@@ -21,7 +24,7 @@ def latency_by_use_case(run: Run) -> dict[str, Latency]:
     """
     if (run.events["kind"] == "knee").any():
         return {}
-    operations = _operations(run)
+    operations = run.sound_requests[run.sound_requests["command"] == ""]
     closed = run.manifest["arrivals"] == "closed"
     found = {}
     for use_case, rows in operations.groupby("use_case"):
@@ -33,18 +36,25 @@ def latency_by_use_case(run: Run) -> dict[str, Latency]:
     return found
 
 
-def latency_over_time(run: Run, clock: str, q: float) -> pd.Series:
-    """The `q` quantile of all operations' times on a clock, ms, by Unix second of the whole recording."""
+def latency_over_time(run: Run, clock: str, qs: Sequence[float]) -> pd.DataFrame:
+    """These quantiles of all operations' times on a clock, ms: a row a Unix second, a column a quantile."""
     rows = run.requests[(run.requests["command"] == "") & (run.requests["clock"] == clock)]
-    by_second = {second: quantile_us(times["bucket_us"], times["count"], q) / 1000.0
-                 for second, times in rows.groupby("second")}
-    return pd.Series(by_second, dtype=float)
+    rows = rows[["second", "bucket_us", "count"]].sort_values(["second", "bucket_us"], kind="stable")
+    seconds, firsts = np.unique(rows["second"].to_numpy(), return_index=True)
+    cumulated = np.cumsum(rows["count"].to_numpy())
+    before = np.append(0, cumulated)[firsts]
+    totals = np.diff(np.append(before, cumulated[-1:]))
+    bounds_ms = rows["bucket_us"].to_numpy() / 1000.0
+    # As `run.histogram.quantiles_us`, of all seconds at once: an hour has thousands.
+    rank_of = {q: before + np.maximum(np.ceil(q * totals - 1e-9), 1) for q in qs}
+    return pd.DataFrame({q: bounds_ms[np.searchsorted(cumulated, rank)] for q, rank in rank_of.items()},
+                        index=pd.Index(seconds, name="second"), dtype=float)
 
 
 def operation_table(run: Run) -> pd.DataFrame:
     """One row per operation of the sound seconds: counts by outcome, rate, service p50/p99/p99.9 in ms."""
     seconds = len(run.sound_seconds)
-    service = _operations(run).query("clock == 'service'")
+    service = run.sound_operations("service")
     rows = []
     for (use_case, operation), times in service.groupby(["use_case", "operation"]):
         p50, p99, p999 = quantiles_us(times["bucket_us"], times["count"], [0.5, 0.99, 0.999]) / 1000.0
@@ -58,6 +68,3 @@ def operation_table(run: Run) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     return frame.sort_values("operations", ascending=False, ignore_index=True, kind="stable")
 
-
-def _operations(run: Run) -> pd.DataFrame:
-    return run.in_sound_seconds(run.requests[run.requests["command"] == ""])

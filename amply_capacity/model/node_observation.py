@@ -76,8 +76,7 @@ def host_command(node: Run) -> str:
     manifest = node.manifest
     users, target = manifest.get("locust_users") or 50, manifest.get("target", {})
     first, last = node.measured_seconds
-    own = node.requests[(node.requests["command"] == "") & (node.requests["clock"] == "service")]
-    rate = node.in_sound_seconds(own)["count"].sum() / max(len(node.sound_seconds), 1)
+    rate = node.sound_operations("service")["count"].sum() / max(len(node.sound_seconds), 1)
     words = [f"locust -f loadtests/{manifest['scenario']}.py --headless -u {users} -r {users}",
              f"-t {max(last - first + 1, 30)}s --arrivals poisson --rate {max(rate, 1.0):.0f}"]
     if population := manifest.get("population", {}).get("users"):
@@ -171,8 +170,7 @@ def _run_limit(node: Run) -> str | None:
     wanted = node.manifest.get("rate_per_second")
     if node.manifest.get("arrivals") == "closed" or not wanted:
         return None
-    own = node.requests[(node.requests["command"] == "") & (node.requests["clock"] == "service")]
-    reached = node.in_sound_seconds(own)["count"].sum() / len(node.sound_seconds)
+    reached = node.sound_operations("service")["count"].sum() / len(node.sound_seconds)
     engine = node.in_sound_samples(node.server)["EngineCPUUtilization"].dropna()
     if reached < 0.9 * float(wanted) and (engine.empty or engine.mean() < 90.0):
         return (f"it reached {reached:,.0f} of {float(wanted):,.0f} operations a second though the engine "

@@ -105,7 +105,7 @@ def operation_times(runs: Sequence[Run], curve: CpuCurve) -> tuple[tuple[Operati
                         f"loadtests/{worst.run.manifest['scenario']}.py --headless -u 50 -r 50 -t 30s "
                         f"--arrivals poisson --rate {_better_rate(worst.per_second, worst.busy):.0f}`")
     base = fit[-1]
-    requests = base.run.in_sound_seconds(base.run.requests)
+    requests = base.run.sound_requests
     trips = requests[(requests["command"] != "") & (requests["clock"] == "service")
                      & requests["second"].isin(base.seconds)]
     total = float(base.own["count"].sum())
@@ -131,7 +131,7 @@ class _Calm:
 
     @classmethod
     def of(cls, run: Run, curve: CpuCurve) -> _Calm:
-        requests = run.in_sound_seconds(run.requests)
+        requests = run.sound_requests
         own = requests[(requests["command"] == "") & (requests["clock"] == "response")
                        & ~requests["outcome"].isin(FAILED_OUTCOMES)]
         seconds = _slowest_seconds(own)
@@ -158,9 +158,7 @@ def _better_rate(rate: float, busy: float) -> float:
 
 
 def _operations_per_second(run: Run) -> float:
-    requests = run.in_sound_seconds(run.requests[(run.requests["command"] == "")
-                                                 & (run.requests["clock"] == "service")])
-    return float(requests["count"].sum()) / len(run.sound_seconds)
+    return float(run.sound_operations("service")["count"].sum()) / len(run.sound_seconds)
 
 
 def _slowest_seconds(own: pd.DataFrame) -> list[int]:

@@ -137,8 +137,7 @@ def _fit_for_it(runs: Sequence[Run]) -> None:
             raise BadRun(f"run {run.name} is bound by its generator: it shows the generator, not the server",
                          got=str(run.manifest.get("verdict_reason") or run.verdict),
                          do=f"record it at a rate the generator holds: {again} --arrivals poisson {slower}")
-        own = run.in_sound_seconds(run.requests[(run.requests["command"] == "")
-                                                & (run.requests["clock"] == "service")])
+        own = run.sound_operations("service")
         operations = int(own["count"].sum())
         if len(run.sound_seconds) < _FEWEST_SECONDS or operations < _FEWEST_OPERATIONS:
             raise BadRun(f"run {run.name} is too short or too slow for this question",

@@ -27,15 +27,15 @@ class RoundTrips:
 
 def round_trips(run: Run) -> RoundTrips:
     """Of a second, as the clients counted them in the sound seconds."""
-    requests = run.in_sound_seconds(run.requests[(run.requests["clock"] == "service")
-                                                 & (run.requests["command"] != "")])
-    counts = requests.groupby("command")["count"].sum()
+    requests = run.sound_requests
+    sent = requests[(requests["clock"] == "service") & (requests["command"] != "")]
+    counts = sent.groupby("command")["count"].sum()
     return _together({str(asked): float(count) / len(run.sound_seconds) for asked, count in counts.items()})
 
 
 def operation_trips(run: Run) -> dict[str, RoundTrips]:
     """Of one operation, mean, by its name, in the sound seconds."""
-    requests = run.in_sound_seconds(run.requests[run.requests["clock"] == "service"])
+    requests = run.sound_requests[run.sound_requests["clock"] == "service"]
     done = requests[requests["command"] == ""].groupby("operation")["count"].sum()
     asked = requests[requests["command"] != ""].groupby(["operation", "command"])["count"].sum()
     return {str(operation): _together({

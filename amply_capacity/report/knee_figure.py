@@ -161,7 +161,7 @@ def _seconds(run: Run) -> Picture:
     first, last = run.measured_seconds
     rows = run.requests[(run.requests["command"] == "") & (run.requests["clock"] == clock)]
     rates = rows.groupby("second")["count"].sum().loc[first:last]
-    p99 = latency_over_time(run, clock, 0.99).loc[first:last]
+    p99 = latency_over_time(run, clock, [0.99])[0.99].loc[first:last]
     claim = "No operation was measured, and no knee searched" if rates.empty else (
         f"No knee was searched: at {_rate(rates.min())} to {_rate(rates.max())} operations a second "
         f"a second's p99 was at most {p99.max():.2g} ms")

@@ -51,8 +51,8 @@ def latency(run: Run) -> Picture:
         return production_figure.latency(run)
     clock = "service" if run.manifest["arrivals"] == "closed" else "response"
     first, last = run.measured_seconds
-    p50 = latency_over_time(run, clock, 0.5).loc[first:last]
-    p99 = latency_over_time(run, clock, 0.99).loc[first:last]
+    over_time = latency_over_time(run, clock, [0.5, 0.99]).loc[first:last]
+    p50, p99 = over_time[0.5], over_time[0.99]
     claim = "No operation was measured" if p50.empty else (
         f"Half of the operations took at most {p50.median():.2g} ms, 99 % at most {p99.median():.2g} ms")
     with canvas(width=6.0, height=3.4) as (figure, axes):

@@ -68,7 +68,11 @@ class Run:
 
     @cached_property
     def requests(self) -> pd.DataFrame:
-        return self._table("requests")
+        """Its words are categories, in alphabetical order: an hour has millions of rows, and few words."""
+        words = [column.name for column in TABLES["requests"] if column.type == "string"]
+        requests = self._table("requests", read_dictionary=words)
+        return requests.assign(**{name: requests[name].cat.reorder_categories(
+            sorted(requests[name].cat.categories)) for name in words})
 
     @cached_property
     def server(self) -> pd.DataFrame:
@@ -131,9 +135,15 @@ class Run:
             return quiet
         return kept_up if len(kept_up) >= _FEWEST_SECONDS else whole
 
-    def in_sound_seconds(self, rows: pd.DataFrame) -> pd.DataFrame:
+    @cached_property
+    def sound_requests(self) -> pd.DataFrame:
         """Those rows of `requests` whose second is sound."""
-        return rows[rows["second"].isin(self.sound_seconds)]
+        return self.requests[self.requests["second"].isin(self.sound_seconds)]
+
+    def sound_operations(self, clock: str) -> pd.DataFrame:
+        """Of these the ones of whole operations, not of their commands, by that clock."""
+        rows = self.sound_requests
+        return rows[(rows["command"] == "") & (rows["clock"] == clock)]
 
     def in_sound_samples(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Those rows of `server`, or of its changes, that tell of sound seconds only, and of primaries.
@@ -147,10 +157,10 @@ class Run:
         sound = rows["second"].between(first, last) & ~rows["second"].isin(unsound)
         return rows[sound & (rows["role"] != _REPLICA)] if "role" in rows else rows[sound]
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def _table(self, name: str, **reading: Any) -> pd.DataFrame:
         path = self.directory / f"{name}.parquet"
         try:
-            frame = pd.read_parquet(path)
+            frame = pd.read_parquet(path, **reading)
         except FileNotFoundError:
             raise BadRun(f"run {self.name} lacks its table {name}", got=f"no file {path}",
                          do="`amply-capacity runs recover` it, or choose another run") from None

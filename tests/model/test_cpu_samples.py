@@ -124,7 +124,7 @@ def test_a_sample_of_a_real_run_is_near_what_its_clients_sent(recorded_run: Path
     samples = cpu_samples(run)
     assert samples
     assert all(isinstance(sample, CpuSample) for sample in samples)
-    asked = run.in_sound_seconds(run.requests[run.requests["command"] != ""])
+    asked = run.sound_requests[run.sound_requests["command"] != ""]
     rounds = asked["count"].sum() / len(run.sound_seconds)
     assert samples[-1].rounds_per_second == pytest.approx(rounds, rel=0.3)
     assert all(2.0 < sample.us_per_round < 300.0 for sample in samples)

@@ -210,14 +210,14 @@ class TestSoundSeconds:
     def test_all_are_sound_where_the_generator_kept_up(self, tmp_path: Path) -> None:
         run = self._run(tmp_path / "run", [])
         assert run.sound_seconds == tuple(range(101, 111))
-        assert run.in_sound_seconds(run.requests)["second"].tolist() == list(range(101, 111))
+        assert run.sound_requests["second"].tolist() == list(range(101, 111))
         assert run.in_sound_samples(run.server)["second"].tolist() == list(range(101, 111))
 
     def test_marked_ones_are_left_out_and_so_is_the_sample_that_counts_them(self, tmp_path: Path) -> None:
         run = self._run(tmp_path / "run", [90, 103, 104, 110])
         assert run.generator_bound_seconds == {103, 104, 110}
         assert run.sound_seconds == (101, 102, 105, 106, 107, 108, 109)
-        assert run.in_sound_seconds(run.requests)["second"].tolist() == list(run.sound_seconds)
+        assert run.sound_requests["second"].tolist() == list(run.sound_seconds)
         assert run.in_sound_samples(run.server)["second"].tolist() == [101, 102, 106, 107, 108, 109]
 
     def test_those_in_which_the_server_was_kept_from_its_cpu_are_left_out_too(self, tmp_path: Path) -> None:
