@@ -11,9 +11,10 @@ import yaml
 
 from amply_capacity.files import ROOT
 
-CONDA_NAMES = {"redis": "redis-py", "flit_core": "flit-core", "typst": "typst-py"}
+CONDA_NAMES = {"redis": "redis-py", "flit_core": "flit-core", "typst": "typst-py",
+               "playwright": "playwright-python"}
 """Packages that conda-forge names otherwise than PyPI does."""
-NOT_FROM_PYPI = {"python": ">=3.11", "redis-server": ""}
+NOT_FROM_PYPI = {"python": ">=3.11", "redis-server": "", "pip": ""}
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*([<>=!~].*)?$")
 
 
@@ -51,8 +52,11 @@ def normal(name: str) -> str:
 
 def test_conda_gets_the_packages_of_pyproject_with_the_same_bounds() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    conda = dict(map(split, environment["dependencies"]))
-    assert len(conda) == len(environment["dependencies"]), "a package is named twice"
+    named = []
+    for one in environment["dependencies"]:
+        named += one["pip"] if isinstance(one, dict) else [one]  # from PyPI: conda-forge has none
+    conda = dict(map(split, named))
+    assert len(conda) == len(named), "a package is named twice"
     assert conda == {CONDA_NAMES.get(name, name): bounds for name, bounds in wanted().items()} | NOT_FROM_PYPI
 
 
