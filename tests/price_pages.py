@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from seeded import AWS_SECRET_KEY
 
 from amply_capacity.aws.price_list import pricing_client
 from amply_capacity.catalog.files import PriceRow
@@ -90,6 +91,27 @@ def item(node_type: str = "cache.t3.medium", engine: str = "Redis", usd: str | N
     }
 
 
+def serverless(engine: str = "Redis", region: str = "us-west-2", prefix: str = "USW2-",
+               storage: str = "0.1250000000", ecpu: str = "0.0000000034") -> list[dict[str, Any]]:
+    """What a region lists of Serverless for an engine: stored data, a single ECPU, and backups.
+
+    Usage types and units are those of bills and of AWS' own reader of the list (agent-toolkit-for-aws,
+    pricing.py of 2026-08-20); the prices are us-east-1's for Redis of 2026-09-14.
+    """
+    made = []
+    for usage, unit, usd in (("CachedData", "GB-Hours", storage),
+                             ("ElastiCacheProcessingUnits", "ElastiCacheProcessingUnit", ecpu),
+                             ("BackupUsage", "GB-months", "0.0850000000")):
+        one = item(engine=engine, usd=usd, region=region, usagetype=f"{prefix}{usage}:{engine}",
+                   operation="CreateServerlessCache", without=("instanceType", "vcpu", "memory"))
+        one["product"]["productFamily"] = "ElastiCache Serverless"
+        for offers in one["terms"]["OnDemand"].values():
+            for dimension in offers["priceDimensions"].values():
+                dimension["unit"] = unit
+        made.append(one)
+    return made
+
+
 def t3_medium() -> list[dict[str, Any]]:
     """The five products that us-west-2 listed for cache.t3.medium until 2026-09-04, at their prices then."""
     none = ("vcpu", "memory")  # these two bear neither
@@ -156,7 +178,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str | None = None
     settings = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
                 "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"}
     if keys:
-        settings |= {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up"}
+        settings |= {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": AWS_SECRET_KEY}
     if endpoint:
         settings["AWS_ENDPOINT_URL_PRICING"] = endpoint
     for name, text in settings.items():

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from amply_capacity import __version__
 from amply_capacity.aws.cloudwatch import Series, Window
 from amply_capacity.aws.elasticache import PRIMARY, REPLICA, Cache, Inventory
-from amply_capacity.aws.metrics import Query, is_count
+from amply_capacity.aws.metrics import CREDITS, CREDITS_EVERY_S, Query, is_count
 from amply_capacity.disk import on_disk
 from amply_capacity.files import RUNS_DIR
 from amply_capacity.run.folder import check_free
@@ -34,7 +34,6 @@ __all__ = ["KIND", "NodeSeries", "new_folder", "write_run"]
 
 KIND = "cloudwatch"
 SCENARIO = "production"
-_CREDITS, _CREDITS_EVERY_S = ("CPUCreditBalance", "CPUCreditUsage"), 300
 _MOST_GAPS = 20
 
 
@@ -167,7 +166,7 @@ def _metric_rows(node: NodeSeries, frame: pd.DataFrame, window: Window) -> Itera
             continue
         values = frame[query.column].to_numpy(dtype=np.float64)
         known = np.flatnonzero(~np.isnan(values))
-        every = _CREDITS_EVERY_S // window.period_s if query.metric in _CREDITS else 1
+        every = CREDITS_EVERY_S // window.period_s if query.metric in CREDITS else 1
         highest = known[values[known].argmax()]
         yield {
             "node": node.node, "metric": query.column, "statistic": query.statistic,

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["NAMESPACE", "Listed", "Query", "is_count", "node_queries"]
+__all__ = ["CREDITS", "CREDITS_EVERY_S", "NAMESPACE", "Listed", "Query", "is_count", "node_queries"]
 
 NAMESPACE = "AWS/ElastiCache"
 NODE, NODE_PART, TIER = "CacheClusterId", "CacheNodeId", "Tier"
+CREDITS, CREDITS_EVERY_S = frozenset({"CPUCreditBalance", "CPUCreditUsage"}), 300
+"""Published every five minutes only."""
 _MINUTE_S = 60
 _COUNTS = frozenset({
     "ActiveDefragHits", "AuthenticationFailures", "BytesReadFromDisk", "BytesWrittenToDisk", "CPUCreditUsage",

@@ -1,21 +1,23 @@
-"""One product of AWS' price list for ElastiCache, read to node prices.
+"""One product of AWS' price list for ElastiCache, read to node prices, or to a rate.
 
 Nothing is guessed from order or position: what is a node is told by its usage type and place, the engine by
-its own attribute, a price by its term and unit. Any attribute may be missing. What is no price of a node in
-a region is left out by kind; what should be one and cannot be read is a fault.
+its own attribute, a price by its term and unit. Any attribute may be missing. What is neither a node in a
+region nor a rate of the catalog is left out by kind; what should be a node's price and cannot be read is a
+fault.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from amply_capacity.aws.price_json import decoded, dollars, iso_date, mapping, offers
+from amply_capacity.aws.rate_item import RateReading, read_rate
 from amply_capacity.catalog.listed_price import ListedPrice
+from amply_capacity.catalog.listed_rate import ListedRate
 
 __all__ = ["ItemReading", "read_item"]
 
@@ -30,7 +32,6 @@ _TERM_OF_CODE = {"4NA7Y494T4": "1yr_no", "HU7G6KETJZ": "1yr_partial", "6QCMYABX3
                  "BPH4J8HBKS": "3yr_no", "38NPMPTW36": "3yr_partial", "NQ3QZPMQV9": "3yr_all"}
 """AWS uses one code per kind of offer for all products: read where an offer does not say its terms."""
 _HOURLY, _UPFRONT = "Hrs", "Quantity"
-_MOST_USD = Decimal(10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +39,44 @@ class ItemReading:
     """What one product of the list gave."""
 
     prices: tuple[ListedPrice, ...] = ()
+    rates: tuple[ListedRate, ...] = ()
     left_out: tuple[str, ...] = ()
-    """A kind for each thing that is no node's price, e.g. `Memcached`."""
+    """A kind for each thing that is neither, e.g. `Memcached`."""
+    unread: tuple[str, ...] = ()
+    """What should be a rate and cannot be read."""
     faults: tuple[str, ...] = ()
 
 
 def read_item(element: object, region: str) -> ItemReading:
-    """The node prices of one element of `PriceList`, a JSON string or an object, asked for that region."""
-    item = _decoded(element)
-    product = _mapping(item, "product")
-    attributes = _mapping(product, "attributes")
+    """The prices or the rate of an element of `PriceList`, a JSON string or object, asked for that region."""
+    item = decoded(element)
+    product = mapping(item, "product")
+    attributes = mapping(product, "attributes")
     if not attributes:
         return ItemReading(faults=(f"an entry is no product: {str(element)[:60]!r}",))
     usage = str(attributes.get("usagetype", ""))
     node = _NODE_USAGE.fullmatch(usage)
     engine = attributes.get("cacheEngine") or _ENGINE_OF_OPERATION.get(str(attributes.get("operation")))
-    kind = _no_node(str(product.get("productFamily", "Cache Instance")), attributes, usage, engine)
+    family = str(product.get("productFamily", "Cache Instance"))
+    terms, published = mapping(item, "terms"), iso_date(item.get("publicationDate"))
+    rate = read_rate(family, attributes, terms, region, str(engine).lower(), published)
+    if rate is not None:
+        return _of_rate(rate)
+    kind = _no_node(family, attributes, usage, engine)
     if kind is not None or node is None:
         return ItemReading(left_out=(kind or _usage_kind(usage),))
     place = str(attributes.get("regionCode", region))
     label = f"{node[1]} for {engine} in {place} (SKU {product.get('sku', 'not said')})"
     if place != region:
         return ItemReading(faults=(f"{label}: asked was {region}",))
-    terms = _mapping(item, "terms")
     if not terms:
         return ItemReading(faults=(f"{label}: no terms",))
     names = (region, _ENGINES[str(engine)], node[1])
-    return _read_terms(terms, names, label, _iso_date(item.get("publicationDate")))
+    return _read_terms(terms, names, label, published)
 
 
-def _decoded(element: object) -> Mapping[str, Any]:
-    """The element as an object; empty where it is none."""
-    if isinstance(element, str):
-        try:
-            element = json.loads(element)
-        except ValueError:
-            return {}
-    return element if isinstance(element, dict) else {}
-
-
-def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = parent.get(name)
-    return found if isinstance(found, dict) else {}
+def _of_rate(found: RateReading) -> ItemReading:
+    return ItemReading(unread=(found.fault,)) if found.rate is None else ItemReading(rates=(found.rate,))
 
 
 def _no_node(family: str, attributes: Mapping[str, Any], usage: str, engine: object) -> str | None:
@@ -106,7 +103,7 @@ def _read_terms(terms: Mapping[str, Any], names: tuple[str, str, str], label: st
     prices: list[ListedPrice] = []
     left_out: list[str] = []
     faults: list[str] = []
-    for kind, offer in _offers(terms):
+    for kind, offer in offers(terms):
         term = "on_demand" if kind == "OnDemand" else _reserved_term(offer) if kind == "Reserved" else None
         if term is None:
             left_out.append(_offer_kind(kind, offer))
@@ -118,18 +115,12 @@ def _read_terms(terms: Mapping[str, Any], names: tuple[str, str, str], label: st
         else:
             prices.append(ListedPrice(*names, term, amounts[_HOURLY], amounts.get(_UPFRONT, Decimal()),
                                       published))
-    return ItemReading(tuple(prices), tuple(left_out), tuple(faults))
-
-
-def _offers(terms: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for kind, offers in terms.items():
-        for code in offers if isinstance(offers, dict) else ():
-            yield kind, _mapping(offers, code)
+    return ItemReading(tuple(prices), left_out=tuple(left_out), faults=tuple(faults))
 
 
 def _reserved_term(offer: Mapping[str, Any]) -> str | None:
     """Our name of a reservation's terms; None for those of other times (Heavy Utilization, …)."""
-    said = _mapping(offer, "termAttributes")
+    said = mapping(offer, "termAttributes")
     if not said:
         return _TERM_OF_CODE.get(str(offer.get("offerTermCode")))
     years = str(said.get("LeaseContractLength", "")).replace(" ", "")
@@ -140,7 +131,7 @@ def _reserved_term(offer: Mapping[str, Any]) -> str | None:
 
 
 def _offer_kind(kind: str, offer: Mapping[str, Any]) -> str:
-    said = " ".join(map(str, _mapping(offer, "termAttributes").values()))
+    said = " ".join(map(str, mapping(offer, "termAttributes").values()))
     return f"{kind} {said}".strip()
 
 
@@ -148,17 +139,17 @@ def _amounts(offer: Mapping[str, Any]) -> tuple[dict[str, Decimal], list[str]]:
     """US dollars by unit, and what cannot be read."""
     amounts: dict[str, Decimal] = {}
     faults = []
-    dimensions = _mapping(offer, "priceDimensions")
+    dimensions = mapping(offer, "priceDimensions")
     for name in dimensions:
-        dimension = _mapping(dimensions, name)
-        unit, money = dimension.get("unit"), _mapping(dimension, "pricePerUnit")
+        dimension = mapping(dimensions, name)
+        unit, money = dimension.get("unit"), mapping(dimension, "pricePerUnit")
         if unit not in (_HOURLY, _UPFRONT):
             faults.append(f"unknown unit {unit!r}")
         elif "USD" not in money:
             faults.append(f"unknown currency, {' and '.join(map(str, money)) or 'none said'} instead of USD")
         elif unit in amounts:
             faults.append(f"two prices per {unit}")
-        elif (usd := _dollars(money["USD"])) is None:
+        elif (usd := dollars(money["USD"])) is None:
             faults.append(f"no amount, {str(money['USD'])[:40]!r}")
         else:
             amounts[unit] = usd
@@ -179,19 +170,3 @@ def _amount_faults(term: str, amounts: Mapping[str, Decimal]) -> list[str]:
     elif upfront:
         faults.append(f"an upfront fee of {upfront}")
     return faults
-
-
-def _dollars(text: object) -> Decimal | None:
-    try:
-        usd = Decimal(str(text))
-    except InvalidOperation:
-        return None
-    return usd if usd.is_finite() and 0 <= usd < _MOST_USD else None
-
-
-def _iso_date(text: object) -> str:
-    """`2025-06-24` of `2025-06-24T13:06:39Z`; empty where there is no date."""
-    try:
-        return date.fromisoformat(str(text)[:10]).isoformat()
-    except ValueError:
-        return ""

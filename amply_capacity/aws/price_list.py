@@ -1,4 +1,4 @@
-"""AWS' price list for ElastiCache, page by page and region by region, to node prices.
+"""AWS' price list for ElastiCache, page by page and region by region, to node prices and rates.
 
 Source: AWS Price List Query API, GetProducts. Its few endpoints answer for all regions alike.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from amply_capacity.aws.price_item import read_item
 from amply_capacity.aws.session import client, explained
 from amply_capacity.catalog.listed_price import Key, ListedPrice
+from amply_capacity.catalog.listed_rate import ListedRate, RateKey
 from amply_capacity.errors import AmplyError
 from amply_capacity.progress import Advance
 
@@ -27,11 +28,14 @@ _FAULTS_SAID = 5
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """The node prices of some regions."""
+    """The node prices and the rates of some regions."""
 
     prices: tuple[ListedPrice, ...]
+    rates: tuple[ListedRate, ...]
     left_out: Mapping[str, int]
-    """How many products and offers were no node's price, by kind, e.g. `Memcached`; the most first."""
+    """How many products and offers were neither, by kind, e.g. `Memcached`; the most first."""
+    unread: tuple[str, ...]
+    """Rates that cannot be read, each with the reason."""
 
     @property
     def published(self) -> tuple[str, ...]:
@@ -47,10 +51,12 @@ def pricing_client() -> Any:
 def read_price_list(pricing: Any, regions: Sequence[str], advance: Advance) -> PriceList:
     """The price list of those regions, whole; `pricing` is a boto3 client, `advance` is told each region.
 
-    Raises AmplyError where AWS does not answer to the end, or the answer cannot be read to the last price:
-    nothing is returned then, and all faults are said at once.
+    Raises AmplyError where AWS does not answer to the end, or the answer cannot be read to the last price of
+    a node: nothing is returned then, and all faults are said at once.
     """
     prices: dict[Key, ListedPrice] = {}
+    rates: dict[RateKey, set[ListedRate]] = {}
+    unread: list[str] = []
     left_out: Counter[str] = Counter()
     faults: list[str] = []
     for region in regions:
@@ -58,6 +64,9 @@ def read_price_list(pricing: Any, regions: Sequence[str], advance: Advance) -> P
             reading = read_item(element, region)
             left_out.update(reading.left_out)
             faults += reading.faults
+            unread += reading.unread
+            for rate in reading.rates:
+                rates.setdefault(rate.key, set()).add(rate)
             for one in reading.prices:
                 other = prices.setdefault(one.key, one)
                 if other.effective_hourly_usd != one.effective_hourly_usd:
@@ -67,7 +76,13 @@ def read_price_list(pricing: Any, regions: Sequence[str], advance: Advance) -> P
     if faults:
         raise AmplyError("the price list cannot be read", got=some_of(faults),
                          do="leave these regions out by naming others with --region, or try again later")
-    return PriceList(tuple(prices.values()), dict(left_out.most_common()))
+    unread += [f"{' '.join(filter(None, key))}: {len({one.amount for one in found})} different rates"
+               for key, found in rates.items() if len({one.amount for one in found}) > 1]
+    return PriceList(
+        prices=tuple(prices.values()),
+        rates=tuple(min(found, key=lambda one: one.usage_type) for found in rates.values()
+                    if len({one.amount for one in found}) == 1),
+        left_out=dict(left_out.most_common()), unread=tuple(unread))
 
 
 def some_of(faults: Sequence[str]) -> str:

@@ -13,6 +13,8 @@ from amply_capacity.catalog.faults import refuse
 from amply_capacity.catalog.price_changes import PriceChanges, changes_of
 from amply_capacity.catalog.price_checks import missing_shares, oddities
 from amply_capacity.catalog.price_table import PriceTable, with_listed
+from amply_capacity.catalog.rate_changes import RateChanges, rate_changes_of
+from amply_capacity.catalog.rate_checks import why_doubtful
 from amply_capacity.errors import AmplyError, BadInput, UnknownName
 from amply_capacity.progress import Advance
 
@@ -31,6 +33,8 @@ class Refresh:
     silent: tuple[str, ...]
     """Regions that were asked for, and have no node on the list."""
     changes: PriceChanges
+    rates: RateChanges
+    """Of Serverless and add-ons."""
     left_out: Mapping[str, int]
     before: PriceTable
     after: PriceTable
@@ -45,6 +49,7 @@ class Refresh:
             "prices": self.prices,
             "counts": self.changes.counts(),
             **{kind: [change.as_json() for change in found] for kind, found in self.changes.kinds().items()},
+            "rates": self.rates.as_json(),
             "left_out": dict(self.left_out),
         }
 
@@ -71,7 +76,8 @@ def read_refresh(pricing: Any, table: PriceTable, regions: Sequence[str], read_o
     """What AWS lists today for those regions, against the table; nothing is kept.
 
     Raises AmplyError where the list cannot be had whole, where it answers for less than half of what a
-    region is known to offer, or where its prices contradict each other.
+    region is known to offer, or where its prices contradict each other. A rate of Serverless or of an add-on
+    that cannot be read or believed is told, and stays as it was.
     """
     listed = read_price_list(pricing, regions, advance)
     keys = {one.key for one in listed.prices}
@@ -88,9 +94,14 @@ def read_refresh(pricing: Any, table: PriceTable, regions: Sequence[str], read_o
         raise AmplyError("the price list contradicts itself",
                          got=some_of([f"{one.rule}: {' '.join(one.key)}, {one.got}" for one in odd]),
                          do="compare with the prices on AWS' pages, or name the other regions with --region")
+    doubts = {one: why_doubtful(one, table.rates, after.by_key()) for one in listed.rates}
+    rates = [one for one, doubt in doubts.items() if doubt is None]
+    unread = [*listed.unread, *(f"{one.usage_type} in {one.region}: {doubt}"
+                                for one, doubt in doubts.items() if doubt)]
     return Refresh(
         regions=tuple(regions), read_on=read_on, published=listed.published, prices=len(listed.prices),
         silent=tuple(region for region in regions if region not in answering),
-        changes=changes_of(table, listed.prices, regions), left_out=listed.left_out,
-        before=table, after=after,
+        changes=changes_of(table, listed.prices, regions),
+        rates=rate_changes_of(table.rates, rates, regions, unread), left_out=listed.left_out,
+        before=table, after=with_listed(after, (), read_on, rates),
     )

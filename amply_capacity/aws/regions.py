@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from amply_capacity.aws.session import explained, regions_of
+from amply_capacity.aws.session import aws_session, explained, regions_of
 from amply_capacity.errors import AmplyError, BadInput, UnknownName
 
 __all__ = ["chosen_region", "named_elsewhere", "regions_that_have"]
@@ -20,10 +20,8 @@ _CALLS = (("describe_replication_groups", "ReplicationGroupId", "ReplicationGrou
 
 def chosen_region(named: str | None) -> str:
     """The one named, else that of the environment or the profile. Raises UnknownName and BadInput."""
-    import boto3
-
     with explained("elasticache:*"):
-        region = named or boto3.Session().region_name
+        region = named or aws_session().region_name
     if not region:
         raise BadInput("no AWS region is given",
                        got="none on the command line, in AWS_DEFAULT_REGION or in the profile",
@@ -36,14 +34,13 @@ def chosen_region(named: str | None) -> str:
 
 def regions_that_have(name: str, but: str) -> list[str]:
     """The other regions with a cache of that name; those that may not be asked are passed over."""
-    import boto3
     from botocore.config import Config
 
     others = [region for region in regions_of("elasticache") if region != but and _alike(region, but)]
     quick = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=_PATIENCE_S,
                    read_timeout=_PATIENCE_S)
     with explained(_ACTION):
-        session = boto3.Session()  # one for all: it reads the service's model once
+        session = aws_session()  # one for all: it reads the service's model once
         clients = [session.client("elasticache", region_name=region, config=quick) for region in others]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         has = list(pool.map(lambda client: _has(client, name), clients))

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from amply_capacity.aws.asking import asked
 from amply_capacity.aws.policy import CONNECT
-from amply_capacity.aws.session import client
+from amply_capacity.aws.session import aws_session, client
 from amply_capacity.errors import BadInput
 
 __all__ = ["TOKEN_LIVES_S", "is_secret_arn", "read_secret", "signed_token"]
@@ -60,7 +60,6 @@ def signed_token(cache: str, user: str, region: str, *, is_serverless: bool = Fa
 
     Nothing is asked of AWS but the credentials that boto3 finds. Raises AmplyError where there are none.
     """
-    import boto3
     from botocore.exceptions import NoCredentialsError
     from botocore.model import ServiceId
     from botocore.signers import RequestSigner
@@ -69,7 +68,7 @@ def signed_token(cache: str, user: str, region: str, *, is_serverless: bool = Fa
     if is_serverless:
         question["ResourceType"] = "ServerlessCache"
     with asked(CONNECT):
-        session = boto3.Session()
+        session = aws_session()
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError

@@ -8,12 +8,14 @@ of a test cluster after it was confirmed.
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amply_capacity.errors import AmplyError
 
-__all__ = ["client", "explained", "regions_of"]
+__all__ = ["aws_session", "client", "explained", "regions_of"]
 
 _ATTEMPTS = 6
 _CONNECT_SECONDS = 10
@@ -30,6 +32,19 @@ _THROTTLED = {"Throttling", "ThrottlingException", "ThrottledException", "TooMan
 _LOG_IN = "log in again, e.g. with `aws sso login`, or give fresh keys"
 
 
+def aws_session() -> Any:
+    """A boto3 session that looks for credentials and settings anew, but does not read AWS' descriptions anew.
+
+    Raises what botocore does; call it within `explained`.
+    """
+    import boto3
+    from botocore.session import get_session
+
+    core = get_session()
+    core.register_component("data_loader", _descriptions())
+    return boto3.Session(botocore_session=core)
+
+
 def client(service: str, region: str) -> Any:
     """A boto3 client that asks again, with growing pauses, where AWS is busy: boto3's standard retry mode.
 
@@ -37,24 +52,21 @@ def client(service: str, region: str) -> Any:
 
     Example: `client("pricing", "us-east-1")`.
     """
-    import boto3
     from botocore.config import Config
 
     config = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                     connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
     with explained(f"{service}:*"):
         try:
-            return boto3.Session().client(service, region_name=region, config=config)
+            return aws_session().client(service, region_name=region, config=config)
         except ValueError as error:  # what botocore says of an endpoint that is no URL
             raise _not_asked(error) from error
 
 
 def regions_of(service: str) -> tuple[str, ...]:
     """The regions, without China's, in which the installed boto3 knows the service; asks nobody."""
-    import boto3
-
     with explained(f"{service}:*"):
-        session = boto3.Session()
+        session = aws_session()
         return tuple(sorted({region for partition in _PARTITIONS
                              for region in session.get_available_regions(service, partition)}))
 
@@ -63,10 +75,16 @@ def regions_of(service: str) -> tuple[str, ...]:
 def explained(action: str) -> Iterator[None]:
     """Within: what botocore raises becomes an AmplyError; `action` is the permission the call needs.
 
+    Nor does botocore log at DEBUG from then on: with `locust -L DEBUG` it would write down whole answers, the
+    text of a secret among them, and the session tokens of what it sends.
+
     Example: `with explained("pricing:GetProducts"): …`
     """
     from botocore import exceptions as botocore
 
+    words = logging.getLogger("botocore")
+    if words.getEffectiveLevel() < logging.INFO:
+        words.setLevel(logging.INFO)
     try:
         yield
     except botocore.ClientError as error:
@@ -92,6 +110,14 @@ def explained(action: str) -> Iterator[None]:
         raise AmplyError(f"AWS answered {action} in part", got=_line(error), do="try again later") from error
     except botocore.BotoCoreError as error:
         raise _not_asked(error) from error
+
+
+@functools.cache
+def _descriptions() -> Any:
+    """botocore's reader of the descriptions of services and endpoints, which keeps what it has read."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _refusal(answer: Mapping[str, str], action: str) -> AmplyError:

@@ -11,7 +11,7 @@ from amply_capacity.catalog.files import CATALOG_DIR, RateRow, read_table, sourc
 from amply_capacity.catalog.prices import name_faults
 from amply_capacity.errors import BadInput, NotOffered
 
-__all__ = ["Rate", "Serverless", "amount", "node_rate", "rates", "serverless"]
+__all__ = ["Rate", "Serverless", "amount", "forget", "node_rate", "rates", "serverless"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,8 @@ def serverless(region: str, engine: str) -> Serverless:
 def rates(item: str, region: str | None = None, engine: str | None = None) -> tuple[Rate, ...]:
     """The rates of that item, with a region or engine those that hold there; empty where there is none."""
     return tuple(
-        rate for rate in _rates()
-        if rate.item == item
-        and (region is None or rate.region in (region, "all"))
+        rate for rate in _rates().get(item, ())
+        if (region is None or rate.region in (region, "all"))
         and (engine is None or rate.engine == "all" or engine in rate.engine.split("/"))
     )
 
@@ -80,11 +79,18 @@ def amount(rate: Rate) -> Decimal:
     return Decimal(repr(rate.amount))
 
 
+def forget() -> None:
+    """Read the rates anew at the next question: they have been replaced."""
+    _rates.cache_clear()
+
+
 @functools.cache
-def _rates() -> tuple[Rate, ...]:
+def _rates() -> dict[str, list[Rate]]:
+    """By item, in the file's order."""
     texts = source_texts()
-    return tuple(
-        Rate(row.item, row.region, row.engine, row.unit, float(row.amount) if row.amount else None,
-             row.detail, texts[row.source], row.as_of)
-        for row in read_table(RateRow, CATALOG_DIR / "rates.csv")
-    )
+    found: dict[str, list[Rate]] = {}
+    for row in read_table(RateRow, CATALOG_DIR / "rates.csv"):
+        found.setdefault(row.item, []).append(
+            Rate(row.item, row.region, row.engine, row.unit, float(row.amount) if row.amount else None,
+                 row.detail, texts[row.source], row.as_of))
+    return found

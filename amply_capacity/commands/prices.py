@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from amply_capacity.aws.price_refresh import Refresh
     from amply_capacity.catalog.price_changes import Change
     from amply_capacity.catalog.price_table import PriceTable
+    from amply_capacity.catalog.rate_changes import RateChanges
 
 __all__ = ["prices_app"]
 
@@ -59,10 +60,11 @@ def prices_refresh(
     yes: Annotated[bool, typer.Option("--yes", help="Keep the new prices without asking.")] = False,
     json_: Json = False,
 ) -> None:
-    """Read node prices anew from AWS' price list (pricing:GetProducts), show what changed, and keep them.
+    """Read prices anew from AWS' price list (pricing:GetProducts), show what changed, and keep them.
 
     Asks before they are kept; where nobody can be asked, --yes keeps them, and without it the exit code is 1.
-    Prices that the list does not speak of stay, as do Serverless and other rates.
+    Nodes, Serverless, Extended Support and durability are read; what the list does not speak of stays, as do
+    backups, transfer and other rates.
 
     Example: amply-capacity prices refresh --region eu-west-1 --region us-east-1
     """
@@ -78,7 +80,7 @@ def prices_refresh(
     if found.after == found.before:
         _answer(json_, found, "the table holds these prices already", kept=False)
         return
-    if not yes and not _agreed(found.prices):
+    if not yes and not _agreed(found.prices + found.rates.listed):
         _answer(json_, found, "nothing is kept: the table is as it was", kept=False)
         raise typer.Exit(1)
     with terminable():
@@ -130,12 +132,28 @@ def _text(found: Refresh) -> str:
         stay = "  not on the list: they stay as they were" if kind == "gone" and changes else ""
         lines.append(f"{kind:<10} {len(changes):>7,}{stay}")
         lines += _biggest(changes)
+    lines += _rates_text(found.rates)
     if found.silent:
         lines.append(f"no nodes are listed in {', '.join(found.silent)}")
     if found.left_out:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in found.left_out.items())
         lines.append(f"left out: {kinds}")
     return "\n".join(lines)
+
+
+def _rates_text(rates: RateChanges) -> Iterator[str]:
+    """A line of the rates beside the nodes' prices, those that changed, and those that could not be read."""
+    if rates.listed:
+        yield (f"{'rates':<10} {rates.listed:>7,}  of Serverless and add-ons: {len(rates.new):,} new, "
+               f"{len(rates.changed):,} changed, {rates.unchanged:,} unchanged")
+    for one in rates.changed[:_BIGGEST]:
+        name = " ".join(filter(None, (one.item, one.region, one.engine, one.node_type)))
+        yield f"  {name}  {one.was:g} → {one.now:g} {one.unit}"
+    if len(rates.changed) > _BIGGEST:
+        yield f"  … and {len(rates.changed) - _BIGGEST:,} more, which --json lists"
+    if rates.unread:
+        more = f"; and {len(rates.unread) - _BIGGEST:,} more" if len(rates.unread) > _BIGGEST else ""
+        yield f"rates that stay, since they cannot be read: {'; '.join(rates.unread[:_BIGGEST])}{more}"
 
 
 def _biggest(changes: tuple[Change, ...]) -> Iterator[str]:

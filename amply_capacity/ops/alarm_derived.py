@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from amply_capacity.aws.metrics import CREDITS_EVERY_S
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.errors import BadInput
 from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
 from amply_capacity.model.credits import ENGINE_CORES, HOST_CORES, CreditRules, credit_rules
 from amply_capacity.ops.alarm import Alarm
-from amply_capacity.ops.alarm_points import CREDITS_EVERY_S
 from amply_capacity.ops.alarm_sets import AWS_HIT_RATE_PERCENT, cpu_alarm, swap_alarm
 from amply_capacity.ops.export_plan import NODES, PlanFile
 

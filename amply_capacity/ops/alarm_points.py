@@ -16,16 +16,14 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from amply_capacity.aws.metrics import is_count
+from amply_capacity.aws.metrics import CREDITS, CREDITS_EVERY_S, is_count
 from amply_capacity.errors import BadRun
 from amply_capacity.ops.alarm import Alarm, Floats
 from amply_capacity.ops.alarm_evaluation import Points
 from amply_capacity.run.reader import Run
 
-__all__ = ["CREDITS", "CREDITS_EVERY_S", "NodePoints", "RunPoints", "points_of"]
+__all__ = ["NodePoints", "RunPoints", "points_of"]
 
-CREDITS, CREDITS_EVERY_S = frozenset({"CPUCreditBalance", "CPUCreditUsage"}), 300
-"""Published every five minutes only (ElastiCache User Guide, "Host-Level Metrics", 2026)."""
 _RATES = frozenset({"CPUUtilization", "EngineCPUUtilization"})
 _MINUTE_S = 60
 _FEWEST_SECONDS = 30

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from amply_capacity.aws.metrics import CREDITS, CREDITS_EVERY_S
 from amply_capacity.catalog.nodes import DEFAULT_RESERVED_MEMORY_PERCENT, NodeType
 from amply_capacity.interval import Interval
 from amply_capacity.model.credits import ENGINE_CORES, HOST_CORES
 from amply_capacity.ops.alarm import Alarm
-from amply_capacity.ops.alarm_points import CREDITS, CREDITS_EVERY_S
 
 __all__ = ["ALWAYS", "CAN_FIRE", "FULL_ONLY", "NEVER", "NORMALLY", "UNKNOWN", "Installation", "Reach",
            "reach_of"]

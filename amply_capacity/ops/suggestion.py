@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from amply_capacity.aws.metrics import CREDITS, CREDITS_EVERY_S
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.ops.alarm import NAMESPACE, Alarm
-from amply_capacity.ops.alarm_points import CREDITS, CREDITS_EVERY_S
 from amply_capacity.ops.alarm_sets import aws_alarms
 
 __all__ = ["REQUIRED", "advised", "advised_lines", "alarm_lines", "settings_of"]

@@ -25,6 +25,7 @@ _DURABLE_VERSION = (9, 0)
 _ASYNC_SOURCE = ("AWS, What's New: asynchronous writes at no additional cost, "
                  "https://aws.amazon.com/about-aws/whats-new/2026/10/elasticache-changing-durability/")
 _ASYNC_AS_OF = "2026-10-27"
+_MOST_NAMED = 6
 
 
 def extended_support(region: str, node_type: str, nodes: int, version: str,
@@ -63,10 +64,12 @@ def durability(region: str, node_type: str, nodes: int, mode: str) -> BillLine |
         return line(what, node_hours, "node-hour", Decimal(), _ASYNC_SOURCE, _ASYNC_AS_OF)
     found = node_rate("sync_durability_addon", region, node_type)
     if found is None:
-        known = [f"{rate.detail.partition(';')[0]} in {rate.region}"
-                 for rate in rates("sync_durability_addon")]
+        known = [f"{rate.detail.partition(';')[0]} in {rate.region}" for rate in sorted(
+            rates("sync_durability_addon"), key=lambda rate: rate.region != region)]
+        more = f" and {len(known) - _MOST_NAMED:,} more" if len(known) > _MOST_NAMED else ""
         share = "about 0.18 of the Valkey node's price there"
-        return Absent("durability, sync writes", f"its price is known for {', '.join(known)} only; {share}")
+        return Absent("durability, sync writes",
+                      f"its price is known for {', '.join(known[:_MOST_NAMED])}{more} only; {share}")
     return line(what, node_hours, "node-hour", amount(found), found.source, found.as_of)
 
 

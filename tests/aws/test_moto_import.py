@@ -6,6 +6,7 @@ import goes on. The pauses between boto3's attempts are left out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from aws_here import REGION, imported, point_at, request_of
 from moto.server import ThreadedMotoServer
+from seeded import AWS_SECRET_KEY, MARK, seeded
 
 from amply_capacity.aws.secret_value import read_secret
 from amply_capacity.errors import AmplyError, BadInput
@@ -45,7 +47,7 @@ def at_moto(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def production(moto: str) -> None:
     """A cluster with six hours of a metric that counts and one that is a state, a value a minute."""
     keys = {"region_name": REGION, "endpoint_url": moto, "aws_access_key_id": "AKIDEXAMPLE",
-            "aws_secret_access_key": "made-up"}
+            "aws_secret_access_key": AWS_SECRET_KEY}
     boto3.client("elasticache", **keys).create_cache_cluster(
         CacheClusterId=NAME, Engine="redis", CacheNodeType="cache.t3.micro", NumCacheNodes=1)
     boto3.client("elasticache", **keys).create_replication_group(
@@ -98,22 +100,22 @@ def test_a_replication_group_without_metrics_is_told(tmp_path: Path) -> None:
 
 def test_a_secret_is_read_by_its_arn(moto: str) -> None:
     keys = {"region_name": "eu-west-1", "endpoint_url": moto, "aws_access_key_id": "A",
-            "aws_secret_access_key": "made-up"}
+            "aws_secret_access_key": AWS_SECRET_KEY}
     store = boto3.client("secretsmanager", **keys)
-    plain = store.create_secret(Name="amply/plain", SecretString="open-sesame-17")["ARN"]
-    both = '{"username": "app", "password": "p-17"}'
+    plain = store.create_secret(Name="amply/plain", SecretString=seeded("sesame"))["ARN"]
+    both = json.dumps({"username": "app", "password": seeded("p")})
     named = store.create_secret(Name="amply/named", SecretString=both)["ARN"]
-    exported = store.create_secret(Name="amply/token", SecretString='{"token": "t-17"}')["ARN"]
+    exported = store.create_secret(Name="amply/token", SecretString=json.dumps({"token": seeded("t")}))["ARN"]
     digits = store.create_secret(Name="amply/digits", SecretString="12345678")["ARN"]
-    other = store.create_secret(Name="amply/other", SecretString='{"key": "k-17"}')["ARN"]
-    assert read_secret(plain) == (None, "open-sesame-17")
-    assert read_secret(named) == ("app", "p-17")
-    assert read_secret(exported) == (None, "t-17")
+    other = store.create_secret(Name="amply/other", SecretString=json.dumps({"key": seeded("k")}))["ARN"]
+    assert read_secret(plain) == (None, seeded("sesame"))
+    assert read_secret(named) == ("app", seeded("p"))
+    assert read_secret(exported) == (None, seeded("t"))
     assert read_secret(digits) == (None, "12345678")
     with pytest.raises(BadInput, match="the secret holds no password") as caught:
         read_secret(other)
-    assert "k-17" not in str(caught.value)
-    binary = store.create_secret(Name="amply/binary", SecretBinary=b"b-17")["ARN"]
+    assert MARK not in str(caught.value)
+    binary = store.create_secret(Name="amply/binary", SecretBinary=seeded("b").encode())["ARN"]
     with pytest.raises(BadInput, match="the secret holds no text"):
         read_secret(binary)
     with pytest.raises(AmplyError, match="could not answer secretsmanager:GetSecretValue"):

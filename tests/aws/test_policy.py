@@ -47,11 +47,10 @@ def calls_made() -> frozenset[str]:
     """Every call of boto3 that the code names: as a method, or in quotes for a paginator or getattr."""
     known = {name: action for service in {*clients_made(), *CALLS}
              for name, action in operations(service).items()}
-    any_of_them = re.compile("|".join(known))
     found = set()
     for path in SOURCES:
         text = path.read_text()
-        for node in ast.walk(ast.parse(text)) if any_of_them.search(text) else ():
+        for node in ast.walk(ast.parse(text)) if known.keys() & set(re.findall(r"\w+", text)) else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 found.add(node.func.attr)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):

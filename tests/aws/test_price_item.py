@@ -37,8 +37,8 @@ def with_offer(kind: str, made: dict[str, Any]) -> dict[str, Any]:
 
 def test_of_the_five_rows_of_a_node_type_only_the_nodes_of_our_engines_are_read() -> None:
     readings = [read(product) for product in t3_medium()]
-    assert [reading.left_out for reading in readings] == [
-        ("Memcached",), (), (), ("ExtendedSupportYr1_Yr2-NodeUsage",), ("ExtendedSupportYr3-NodeUsage",)]
+    assert [reading.left_out for reading in readings] == [("Memcached",), (), (), (), ()]
+    assert [len(reading.rates) for reading in readings] == [0, 0, 0, 1, 1], "what is paid on top"
     prices = [one for reading in readings for one in reading.prices]
     assert {one.engine: one.hourly_usd for one in prices} == {
         "redis": Decimal("0.068"), "valkey": Decimal("0.0544")}
@@ -49,7 +49,11 @@ def test_of_the_five_rows_of_a_node_type_only_the_nodes_of_our_engines_are_read(
     "Outpost-NodeUsage"])
 def test_an_add_on_is_never_taken_for_a_node(usage: str) -> None:
     reading = read(item(engine="Valkey", usage=usage, prefix="USE1-", usd="0.0316"))
-    assert reading == ItemReading(left_out=(usage,))
+    assert (reading.prices, reading.faults) == ((), ())
+    if usage.startswith("Sync"):
+        assert [one.item for one in reading.rates] == ["sync_durability_addon"]
+    else:
+        assert reading == ItemReading(left_out=(usage,))
 
 
 @pytest.mark.parametrize("place", ["AWS Outposts", "AWS Local Zone", "AWS Wavelength Zone"])

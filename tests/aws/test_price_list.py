@@ -6,7 +6,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from price_pages import PriceServer, item, page, question, r7g_large, set_environment, stubbed, t3_medium
+from price_pages import (
+    PriceServer,
+    item,
+    page,
+    question,
+    r7g_large,
+    serverless,
+    set_environment,
+    stubbed,
+    t3_medium,
+)
 
 from amply_capacity.aws.price_list import PriceList, pricing_client, read_price_list, some_of
 from amply_capacity.errors import AmplyError
@@ -41,8 +51,18 @@ def test_all_pages_of_all_regions_are_asked_for_by_the_code_of_the_region() -> N
                                          ("us-east-1", "redis", "cache.r7g.large")}
     assert len(keys) == len(found.prices) == 9
     assert found.published == ("2026-11-20",)
-    assert found.left_out == {"Memcached": 1, "ExtendedSupportYr1_Yr2-NodeUsage": 1,
-                              "ExtendedSupportYr3-NodeUsage": 1}
+    assert found.left_out == {"Memcached": 1}
+    assert {one.key for one in found.rates} == {
+        (f"extended_support_surcharge_{years}", WEST, "redis", "cache.t3.medium")
+        for years in ("Yr1_Yr2", "Yr3")}
+
+
+def test_two_rates_of_one_thing_are_told_and_neither_is_taken() -> None:
+    twice = [*serverless(), *serverless(storage="0.1300000000")]
+    with stubbed((question(WEST), page(twice))) as pricing:
+        found = read(pricing, WEST)
+    assert found.unread == (f"serverless_storage {WEST} redis: 2 different rates",)
+    assert [one.item for one in found.rates] == ["serverless_ecpu"]
 
 
 def test_progress_is_told_region_by_region() -> None:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from price_pages import item, listed_items, page, question, set_environment, stubbed
+from price_pages import item, listed_items, page, question, serverless, set_environment, stubbed, t3_medium
 
 from amply_capacity.aws.price_refresh import Refresh, read_refresh, regions_to_ask
 from amply_capacity.catalog.files import CATALOG_DIR
@@ -34,7 +34,7 @@ def shipped() -> PriceTable:
 def small(shipped: PriceTable) -> PriceTable:
     """The shipped rows of cache.t3.medium in two regions, so that a page or two can speak of all of them."""
     rows = [row for row in shipped.rows if row.region in (WEST, "us-east-1") and row.node_type == MEDIUM]
-    return PriceTable(tuple(rows), shipped.sources)
+    return PriceTable(tuple(rows), shipped.sources, shipped.rates)
 
 
 def refresh(table: PriceTable, items: Sequence[Any], asked: tuple[str, ...] = (WEST,)) -> Refresh:
@@ -133,6 +133,31 @@ def test_the_answer_in_json_holds_every_change(small: PriceTable) -> None:
     assert content["dearer"][0].keys() == {"region", "engine", "node_type", "term", "was_usd_per_hour",
                                            "now_usd_per_hour"}
     assert (content["read_on"], content["published"]) == ("2026-11-28", ["2026-11-20"])
+
+
+def test_rates_of_serverless_and_add_ons_are_renewed_with_the_prices(small: PriceTable) -> None:
+    """Backups, transfer and rules stay, and so does what is of another region."""
+    found = refresh(small, [
+        *t3_medium(), *serverless(storage="0.1300000000"), *serverless("Valkey", ecpu="0.0023"),
+        item("cache.t3.medium", "Valkey", "0.0098", usage="SyncDurability-NodeUsage")])
+    assert found.rates.listed == 6
+    assert [(one.item, one.engine, one.was, one.now) for one in found.rates.changed] == [
+        ("serverless_storage", "redis", 0.125, 0.13), ("serverless_storage", "valkey", 0.084, 0.125)]
+    assert [one.item for one in found.rates.new] == ["sync_durability_addon"]
+    assert found.rates.unchanged == 3
+    (unread,) = found.rates.unread
+    assert unread.startswith("USW2-ElastiCacheProcessingUnits:Valkey in us-west-2: 2300 beside 0.0014 to")
+    texts = {row.source: row.text for row in found.after.sources}
+    before = {row[:3]: row for row in small.rates if row.item.startswith("serverless")}
+    for row in found.after.rates:
+        if row.as_of == DAY.isoformat():
+            assert row.region == WEST
+            assert texts[row.source].endswith("published 2026-11-20, read 2026-11-28")
+        else:
+            assert row in small.rates
+    assert before["serverless_ecpu", WEST, "valkey"] in found.after.rates, "what is not believed stays"
+    assert len(found.after.rates) == len(small.rates) + 1
+    assert sorted(found.after.rates, key=lambda row: row.item) == list(found.after.rates)
 
 
 def test_all_regions_are_asked_where_none_is_named_but_for_local_zones() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from botocore import exceptions as botocore
 from botocore.stub import Stubber
 from price_pages import set_environment
+from seeded import MARK, seeded
 
+from amply_capacity.aws.secret_value import read_secret, signed_token
 from amply_capacity.aws.session import client, explained, regions_of
 from amply_capacity.errors import AmplyError
+from bench.aws_server import AwsServer, Region
 
 ACTION = "pricing:GetProducts"
 
@@ -121,3 +126,23 @@ def test_regions_are_those_of_aws_without_china_and_without_special_endpoints() 
     assert {"us-east-1", "eu-west-1", "us-gov-west-1"} <= set(known)
     assert list(known) == sorted(known)
     assert not [region for region in known if region.startswith("cn-") or "fips" in region]
+
+
+def test_whatever_is_logged_no_secret_is(
+        server: AwsServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore writes whole answers and session tokens down, where it may, as with `locust -L DEBUG`."""
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:amply/redis-AbCdEf"
+    server.regions = Region(secrets={arn: seeded("stored")})
+    monkeypatch.setenv("AWS_SESSION_TOKEN", seeded("session"))
+    words = logging.getLogger("botocore")
+    words.setLevel(logging.NOTSET)
+    caplog.set_level(logging.DEBUG)
+    assert read_secret(arn) == (None, seeded("stored"))
+    token = signed_token("shop", "app", "us-east-1").rpartition("=")[2]
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}, "all else is logged"
+    assert MARK not in caplog.text
+    assert token not in caplog.text
+    caplog.set_level(logging.WARNING)
+    words.setLevel(logging.NOTSET)
+    with explained(ACTION):
+        assert words.level == logging.NOTSET, "where nobody asked for details, nothing changes"

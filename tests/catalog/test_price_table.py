@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from amply_capacity.catalog import prices
+from amply_capacity.catalog import prices, serverless
 from amply_capacity.catalog.files import CATALOG_DIR
 from amply_capacity.catalog.listed_price import ListedPrice
+from amply_capacity.catalog.listed_rate import ListedRate
 from amply_capacity.catalog.price_table import (
     PriceTable,
     keep_price_table,
@@ -19,7 +20,7 @@ from amply_capacity.catalog.price_table import (
 from amply_capacity.errors import AmplyError, BadInput
 
 DAY = date(2026, 11, 28)
-FILES = ("prices.csv", "sources.csv")
+FILES = ("prices.csv", "rates.csv", "sources.csv")
 
 
 @pytest.fixture
@@ -109,6 +110,27 @@ def test_this_process_answers_with_the_table_that_was_kept(
     finally:
         monkeypatch.undo()
         prices.forget()
+
+
+def test_this_process_answers_with_the_rates_that_were_kept(
+        directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serverless, "CATALOG_DIR", directory)
+    monkeypatch.setattr("amply_capacity.catalog.files.CATALOG_DIR", directory)
+    prices.forget()
+    serverless.forget()
+    rate = ListedRate("serverless_storage", "us-west-2", "redis", "", Decimal("0.13"),
+                      "USW2-CachedData:Redis", "2026-11-20")
+    try:
+        assert serverless.serverless("us-west-2", "redis").storage.amount == 0.125
+        table = read_price_table(directory)
+        keep_price_table(directory, table, with_listed(table, [], DAY, [rate]))
+        found = serverless.serverless("us-west-2", "redis").storage
+        assert (found.amount, found.detail, found.as_of) == (0.13, "USW2-CachedData:Redis", "2026-11-28")
+        assert "published 2026-11-20" in found.source
+    finally:
+        monkeypatch.undo()
+        prices.forget()
+        serverless.forget()
 
 
 def test_a_table_that_changed_meanwhile_is_not_overwritten(directory: Path) -> None:

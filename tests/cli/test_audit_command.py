@@ -70,12 +70,13 @@ def test_region_demand_and_busiest_hour_change_what_is_found(amply: Callable, de
     assert "30 tasks × 2 workers × 16 = 960 (more.toml)" in many[0]["what"]
 
 
-def test_bad_files_are_refused_with_every_line(amply_process: Callable, tmp_path: Path) -> None:
+def test_bad_files_are_refused_with_every_line(
+        amply: Callable, amply_process: Callable, tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("CacheClusterId: a\nEngnie: redis\nCacheClusterId: b\n")
     amply_process("audit", path).assert_refused("line 2: unknown key Engnie",
                                                 "line 3: CacheClusterId stands twice")
-    amply_process("audit", path, "--json").assert_refused("2 faults")
+    amply("audit", path, "--json").assert_refused("2 faults")
 
 
 def test_one_configuration_has_to_be_named(amply: Callable) -> None:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aws_here import REGION, point_at
 from price_pages import set_environment
+from seeded import leaks
 
+from amply_capacity.aws import regions
 from amply_capacity.aws.example import DIRECTORY, make_example
 from amply_capacity.aws.policy import policy
 from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
 from amply_capacity.run.reader import newest_or_example, read_run
-from bench.aws_server import AwsServer, Region, cluster, composed, fleet
+from bench.aws_server import AwsServer, Fault, Region, cluster, composed, fleet
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +35,11 @@ def aws_server() -> Iterator[AwsServer]:
 
 
 @pytest.fixture(autouse=True)
-def server(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
+def server(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
     aws_server.reset(fleet(2))
     point_at(monkeypatch, aws_server)
-    return aws_server
+    yield aws_server
+    shutil.rmtree(RUNS_DIR.parent / "imports", ignore_errors=True)  # those that would go on
 
 
 @pytest.fixture(scope="session")
@@ -84,15 +91,91 @@ def test_a_region_is_needed_and_has_to_exist(amply: Callable, monkeypatch: pytes
     assert amply("import", "cloudwatch", "amply-000", "--days", "1", "--json").code == 0
 
 
-def test_bad_input_about_aws_is_one_paragraph(
-        amply: Callable, server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+Arrange = Callable[[AwsServer, pytest.MonkeyPatch], object]
+NEEDED = ("elasticache:DescribeReplicationGroups", "elasticache:DescribeCacheClusters",
+          "cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
+BAD: dict[str, tuple[Arrange, tuple[str, ...]]] = {
+    "no credentials": (lambda server, patch: set_environment(patch, keys=False),
+                       ("no AWS credentials are found", "aws configure", NEEDED[0])),
+    "expired ones": (
+        lambda server, patch: server.faults.append(Fault("DescribeCacheClusters", "ExpiredToken")),
+        ("the AWS credentials have expired", "log in again")),
+    **{f"without {action}": (
+        lambda server, patch, action=action: server.denied.add(action),
+        (f"AWS does not allow {action}",
+         f'add {{"Effect": "Allow", "Action": "{action}", "Resource": "*"}} to the policy',
+         "`amply-capacity aws policy` prints all that is needed")) for action in NEEDED},
+    "no metrics": (lambda server, patch: server.reset(Region([cluster("amply-000")], metrics=())),
+                   ("CloudWatch has no data in that period", "no metric of amply-000 was published")),
+    "no values": (lambda server, patch: server.reset(Region([cluster("amply-000")], values=(
+        lambda node, metric, statistic, seconds, period_s: np.full(len(seconds), np.nan)))),
+        ("CloudWatch has no data in that period", "amply-000: it has no data in the last 1 days")),
+    "a wrong clock": (lambda server, patch: server.faults.append(Fault(
+        "DescribeReplicationGroups", "SignatureDoesNotMatch",
+        message="Signature expired: 20261128T100000Z is now earlier than 20261128T101000Z (- 5 min.)")),
+        ("this machine's clock is wrong", "NTP")),
+    "throttling that lasts": (
+        lambda server, patch: server.faults.append(Fault("GetMetricData", "ThrottlingException", times=99)),
+        ("AWS asks for fewer requests", "after 6 attempts", "try again in some minutes")),
+    "a half-answered page": (
+        lambda server, patch: server.faults.append(Fault("GetMetricData", "no results", times=9)),
+        ("AWS answered cloudwatch:GetMetricData in part", "without results, 3 times", "start the same")),
+    "another region": (
+        lambda server, patch: server.reset({"eu-west-1": fleet(1), REGION: Region([cluster("other")])}),
+        ("amply-000 is not in us-east-1", "it is in eu-west-1", "give --region eu-west-1")),
+}
+"""What goes wrong, and what is said of it."""
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_about_aws_is_told_in_one_paragraph(
+        amply: Callable, server: AwsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+        what: str) -> None:
+    arrange, words = BAD[what]
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("amply_capacity.aws.asking._WAITS_S", (0.0,))
+    monkeypatch.setattr(regions, "regions_that_have", partial(_among, regions.regions_that_have))
+    arrange(server, monkeypatch)
+    answer = amply("import", "cloudwatch", "amply-000", "--days", "1", "--region", REGION, "--run-dir",
+                   tmp_path / "run")
+    *before, paragraph = answer.err.splitlines()
+    assert not before or what == "throttling that lasts", "its pauses are told as they come"
+    replace(answer, err=paragraph).assert_refused(*words)
+    assert not (tmp_path / "run").exists()
+
+
+def _among(regions_that_have: Callable, name: str, but: str) -> list[str]:
+    """Of three regions instead of all."""
+    with pytest.MonkeyPatch.context() as few:
+        few.setattr(regions, "regions_of", lambda service: (REGION, "eu-west-1", "eu-central-1"))
+        return list(regions_that_have(name, but))
+
+
+def test_a_period_that_cloudwatch_does_not_keep_is_refused_with_a_wider_one(amply: Callable) -> None:
     amply("import", "cloudwatch", "amply-000", "--days", "30", "--period", "60", "--region",
           REGION).assert_refused("15 days", "--period 300")
-    server.denied.add("elasticache:DescribeCacheClusters")
-    amply("import", "cloudwatch", "amply-000", "--region", REGION).assert_refused(
-        "does not allow elasticache:DescribeCacheClusters", '"Action": "elasticache:DescribeCacheClusters"')
-    set_environment(monkeypatch, keys=False)
-    amply("import", "cloudwatch", "amply-000", "--region", REGION).assert_refused("no AWS credentials")
+
+
+def test_a_secret_that_may_not_be_read_is_told_with_its_line(
+        amply: Callable, server: AwsServer, plain_redis: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.denied.add("secretsmanager:GetSecretValue")
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:amply/redis-AbCdEf"
+    monkeypatch.setenv("AMPLY_REDIS_SECRET_ARN", arn)
+    amply("target", "check", f"redis://127.0.0.1:{plain_redis()}").assert_refused(
+        "AWS does not allow secretsmanager:GetSecretValue", "secret:amply/*")
+
+
+def test_gaps_are_no_fault_and_stay_gaps(amply: Callable, server: AwsServer, tmp_path: Path) -> None:
+    def with_gap(node: str, metric: str, statistic: str, seconds: np.ndarray, period_s: int) -> np.ndarray:
+        return np.where((seconds - seconds[0]) // 3_600 == 5, np.nan, 1.0)
+
+    server.reset(Region([cluster("amply-000")], values=with_gap))
+    answer = amply("import", "cloudwatch", "amply-000", "--days", "1", "--region", REGION, "--run-dir",
+                   tmp_path / "run", "--json")
+    assert (answer.code, answer.json["gap_count"]) == (0, 1)
+    (gap,) = answer.json["gaps"]
+    assert (gap["node"], gap["seconds"]) == ("amply-000", 3_600)
+    assert len(read_run(tmp_path / "run").server) == 288 - 12
 
 
 def test_a_killed_import_is_resumed_by_the_same_command(server: AwsServer, tmp_path: Path) -> None:
@@ -100,7 +183,7 @@ def test_a_killed_import_is_resumed_by_the_same_command(server: AwsServer, tmp_p
     assert isinstance(server.regions, Region)
     server.regions.clusters += fleet(12).clusters[2:]
     command = [sys.executable, "-m", "amply_capacity.cli", "import", "cloudwatch", "--all", "--region",
-               REGION, "--run-dir", str(tmp_path / "all"), "--json"]
+               REGION, "--days", "1", "--run-dir", str(tmp_path / "all"), "--json"]
 
     ended = threading.Event()
 
@@ -128,8 +211,7 @@ def test_a_killed_import_is_resumed_by_the_same_command(server: AwsServer, tmp_p
     assert done.returncode == 0, done.stderr
     assert "going on with the import that was interrupted" in done.stderr
     assert len(json.loads(done.stdout)["runs"]) == 12
-    for path in (RUNS_DIR.parent / "imports").rglob("*.json"):
-        assert "made-up" not in path.read_text()
+    assert leaks([RUNS_DIR.parent / "imports", tmp_path]) == []
 
 
 def test_a_review_of_a_run_says_what_to_look_at(amply: Callable, example: Path) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from price_pages import PriceServer, item, listed_items, page, set_environment
+from price_pages import serverless as listed_serverless
 
-from amply_capacity.catalog import files, prices
+from amply_capacity.catalog import files, prices, serverless
 from amply_capacity.catalog.files import CATALOG_DIR
 from amply_capacity.catalog.price_table import PriceTable, read_price_table
 from amply_capacity.commands import prices as command
@@ -44,14 +45,16 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the price table, in the place of the shipped one."""
     directory = tmp_path / "catalog"
     directory.mkdir()
-    for name in ("prices.csv", "sources.csv"):
+    for name in ("prices.csv", "rates.csv", "sources.csv"):
         shutil.copy(CATALOG_DIR / name, directory)
     monkeypatch.setattr(files, "CATALOG_DIR", directory)
-    monkeypatch.setattr(prices, "CATALOG_DIR", directory)
-    prices.forget()
+    for module in (prices, serverless):
+        monkeypatch.setattr(module, "CATALOG_DIR", directory)
+        module.forget()
     yield directory
     monkeypatch.undo()
-    prices.forget()
+    for module in (prices, serverless):
+        module.forget()
 
 
 @pytest.fixture
@@ -81,7 +84,9 @@ def changed(shipped: PriceTable) -> dict[str, Any]:
             (dimension,) = offer["priceDimensions"].values()
             dimension["pricePerUnit"]["USD"] = "0.0350000000"
     return page([*items, item("cache.r8g.large", "Valkey", "0.1950000000", region=REGION),
-                 item(engine="Memcached", region=REGION)])
+                 item(engine="Memcached", region=REGION),
+                 *listed_serverless("Redis", REGION, "EU-", storage="0.1450000000"),
+                 *listed_serverless("Valkey", REGION, "EU-", ecpu="25")])
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -101,11 +106,17 @@ def test_new_prices_are_shown_and_with_yes_they_are_kept(
     assert "– →    0.1950 USD/h" in new
     counts = {line.split()[0]: line.split()[1] for line in lines if line[:1] != " " and len(line.split()) > 1}
     assert (counts["new"], counts["dearer"], counts["cheaper"]) == ("1", "1", "0")
-    assert "left out: 1 Memcached" in answer.out
+    assert "left out: 2 ElastiCache Serverless, 1 Memcached" in answer.out
+    (rates,) = [line for line in lines if line.startswith("rates  ")]
+    assert rates.endswith("3  of Serverless and add-ons: 0 new, 3 changed, 0 unchanged")
+    assert "  serverless_storage eu-west-1 redis  0.14 → 0.145 USD per GB-hour" in lines
+    assert "rates that stay, since they cannot be read: EU-ElastiCacheProcessingUnits:Valkey" in answer.out
     assert lines[-1] == f"kept in {catalog / 'prices.csv'}"
     found = prices.price(REGION, "redis", "cache.t4g.small")
     assert (found.hourly_usd, found.as_of) == (0.035, "2026-11-28")
     assert prices.price(REGION, "valkey", "cache.r8g.large").source.endswith("read 2026-11-28")
+    assert serverless.serverless(REGION, "redis").storage.amount == 0.145
+    assert serverless.serverless(REGION, "valkey").ecpus.as_of == "2025-03-14"
     assert not list(catalog.glob("*.tmp"))
 
 
@@ -134,6 +145,10 @@ def test_the_answer_is_one_json_object_and_what_changes_is_said_before_it(
     (dearer,) = content["dearer"]
     assert (dearer["was_usd_per_hour"], dearer["now_usd_per_hour"]) == (0.034, 0.035)
     assert len(content["gone"]) == content["counts"]["gone"]
+    assert {(one["item"], one["engine"], one["now"]) for one in content["rates"]["changed"]} == {
+        ("serverless_storage", "redis", 0.145), ("serverless_storage", "valkey", 0.125),
+        ("serverless_ecpu", "redis", 0.0034)}
+    assert len(content["rates"]["unread"]) == 1
     assert "cache.t4g.small" in answer.err
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from linted import lint
 from plan_json import plan_of
 
 from amply_capacity.errors import BadInput
@@ -204,9 +205,23 @@ def test_the_alarms_alone_take_the_id_of_each_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.xdist_group("cfn-lint")
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path, shape: str) -> None:
-    api = pytest.importorskip("cfnlint.api", reason="cfn-lint is not installed: templates are not linted")
-    made = blueprint(tmp_path, shape)
-    for template in (cloudformation(made), alarms_template(made)):
-        matches = api.lint(json.dumps(template), config={"include_checks": ["I"]})  # mere advice as well
-        assert [str(match) for match in matches] == []
+    assert lint(cloudformation(blueprint(tmp_path, shape))) == []
+
+
+@pytest.mark.parametrize("shape", ["one node", "shards without replicas", "five replicas"])
+@pytest.mark.xdist_group("cfn-lint")
+def test_cfn_lint_has_nothing_to_say_of_the_alarms_alone(tmp_path: Path, shape: str) -> None:
+    """The alarms of a node are the same in every shape, and those of a shard in every cluster mode."""
+    assert lint(alarms_template(blueprint(tmp_path, shape))) == []
+
+
+@pytest.mark.xdist_group("cfn-lint")
+def test_cfn_lint_speaks_up_where_something_is_wrong(tmp_path: Path) -> None:
+    template = cloudformation(blueprint(tmp_path, "one node"))
+    template["Resources"]["ReplicationGroup"]["Properties"]["NumNodeGroups"] = "many"
+    template["Parameters"]["Unused"] = {"Type": "String"}
+    found = "\n".join(lint(template))
+    assert "'many' is not of type 'integer'" in found
+    assert "Parameter Unused not used" in found
