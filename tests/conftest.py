@@ -19,15 +19,21 @@ import pytest
 hypothesis.settings.register_profile("shared cores", deadline=None)  # they are busy
 hypothesis.settings.load_profile("shared cores")
 
+from seeded import AWS_SECRET_KEY, seeded
+
 # Before the package is imported, which reads it: no test touches the checkout's own runs and clusters.
 os.environ["AMPLY_SHARE_CORES"] = "1"  # tests run beside each other: each would want the same core
 os.environ["AMPLY_STATE_DIR"] = str(Path(tempfile.mkdtemp(prefix="amply-tests-")).resolve())
 for _secret in ("AMPLY_REDIS_PASSWORD", "AMPLY_REDIS_USERNAME", "AMPLY_CA_BUNDLE",
                 "AMPLY_REDIS_PASSWORD_FILE", "AMPLY_REDIS_SECRET_ARN", "AMPLY_REDIS_IAM_CACHE"):
     os.environ.pop(_secret, None)
+# Keys of AWS that are none, for whatever a test does: at the end all that was left is searched for them.
+os.environ |= {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": AWS_SECRET_KEY,
+               "AWS_SESSION_TOKEN": seeded("session")}
 
 import redis
 from locust_process import run_locust, shared_directory
+from secret_search import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401
 
 from amply_capacity.model.cpu_samples import cpu_samples
 from amply_capacity.run.reader import read_run
@@ -36,6 +42,18 @@ from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
 from amply_capacity.target.program import find_server
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Name the group of a test in its id, by which pytest-xdist keeps groups together.
+
+    pytest-xdist 3.8 does so itself, in an attribute that pytest 9.2 does not read any more.
+    """
+    for item in items if getattr(config.option, "loadgroup", False) else ():
+        group = "_".join(sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")}))
+        if group and not item.nodeid.endswith(f"@{group}"):
+            item._id = type(item.id).parse(f"{item.nodeid}@{group}")
 
 
 def pytest_unconfigure() -> None:
@@ -72,7 +90,6 @@ def plain_redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
             port = free_port()
             directory = tmp_path / f"redis-{port}"
             directory.mkdir()
-            secret = ["--requirepass", password] if password else []
             command = [
                 str(program),
                 "--port",
@@ -86,19 +103,22 @@ def plain_redis(tmp_path: Path) -> Iterator[Callable[..., int]]:
             ]
             server = started.enter_context(
                 subprocess.Popen(
-                    [*command, *secret, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
             )
             started.callback(server.kill)
             deadline = time.monotonic() + 20.0
-            with redis.Redis(port=port, password=password) as client:
+            with redis.Redis(port=port) as client:
                 while True:
                     try:
                         client.ping()
-                        return port
+                        break
                     except redis.ConnectionError:
                         assert time.monotonic() < deadline, "the server did not come up"
                         time.sleep(0.02)
+                if password:  # not as an option: everybody may see those
+                    client.config_set("requirepass", password)
+            return port
 
         yield start
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from seeded import seeded
 
 from amply_capacity.run.keyspace import read_keyspace
 from amply_capacity.target import cluster as clusters
@@ -129,9 +130,9 @@ def test_what_is_no_redis_is_refused(amply: Callable) -> None:
 def test_a_user_who_may_not_read_is_told_what_to_ask_for_and_that_is_enough(
         amply: Callable, port: int, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMPLY_REDIS_USERNAME", "reader")
-    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", "hush-hush")
+    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", seeded("hush"))
     with redis.Redis(port=port) as client:
-        client.acl_setuser("reader", enabled=True, passwords=["+hush-hush"], keys=["*"],
+        client.acl_setuser("reader", enabled=True, passwords=[f"+{seeded('hush')}"], keys=["*"],
                            commands=[f"+{command}" for command in COMMANDS])
         allowed = amply("profile", url, "--out", tmp_path / "k.csv", *FAST, "--json")
         assert allowed.code == 0

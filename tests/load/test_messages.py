@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgpack
+from seeded import MARK, seeded
 
 from amply_capacity.load import messages
 from amply_capacity.load.campaign import Campaign
@@ -65,9 +66,9 @@ def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
 def test_instructions_hold_no_secret() -> None:
     parsed = _parsed()
     parsed.expect_workers, parsed.num_users = 2, 8
-    messages.instruct_workers(parsed, _campaign(Endpoint("host", 6379, username="app", password="sesame")),
-                              2, {"vm_a": 0})
-    assert "sesame" not in parsed.amply_instructions
+    endpoint = Endpoint("host", 6379, username="app", password=seeded("sesame"))
+    messages.instruct_workers(parsed, _campaign(endpoint), 2, {"vm_a": 0})
+    assert MARK not in parsed.amply_instructions
     assert json.loads(parsed.amply_instructions)["shape"] == asdict(_SHAPE)
 
 

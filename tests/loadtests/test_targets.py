@@ -20,6 +20,7 @@ from locust_process import (
     start_locust,
     wait_until,
 )
+from seeded import seeded
 
 from amply_capacity.files import ROOT
 from amply_capacity.run.reader import read_run
@@ -28,6 +29,7 @@ from amply_capacity.target import guard
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
 
+SESAME = seeded("sesame")
 _SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60", "--think-time-ms", "5")
 
 
@@ -70,10 +72,10 @@ def test_what_is_no_redis_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_ends_it(plain_redis: Callable[..., int], tmp_path: Path) -> None:
-    url = f"redis://127.0.0.1:{plain_redis(password='sesame')}"
-    paragraph = _refused("--target", url, directory=tmp_path, AMPLY_REDIS_PASSWORD="open-sesame")
+    url = f"redis://127.0.0.1:{plain_redis(password=seeded('theirs'))}"
+    paragraph = _refused("--target", url, directory=tmp_path, AMPLY_REDIS_PASSWORD=SESAME)
     assert "does not accept the password" in paragraph
-    assert "open-sesame" not in (tmp_path / "log").read_text()
+    assert SESAME not in (tmp_path / "log").read_text()
 
 
 def test_bad_options_are_told_all_at_once(tmp_path: Path) -> None:
@@ -118,9 +120,9 @@ def test_a_marked_server_is_loaded_and_left_with_its_mark_alone(
     plain_redis: Callable[..., int], tmp_path: Path
 ) -> None:
     """With a password from the environment, which shows nowhere."""
-    port = plain_redis(password="open-sesame")
+    port = plain_redis(password=SESAME)
     url = f"redis://127.0.0.1:{port}"
-    with redis.Redis(port=port, password="open-sesame", decode_responses=True) as client:
+    with redis.Redis(port=port, password=SESAME, decode_responses=True) as client:
         mark = {"owner": "you@example.com", "until": (date.today() + timedelta(days=1)).isoformat()}
         client.set(guard.MARK_KEY, json.dumps(mark))
         code, words = run_locust(
@@ -131,7 +133,7 @@ def test_a_marked_server_is_loaded_and_left_with_its_mark_alone(
             "--run-dir",
             str(tmp_path / "run"),
             log=tmp_path / "log",
-            AMPLY_REDIS_PASSWORD="open-sesame",
+            AMPLY_REDIS_PASSWORD=SESAME,
         )
         assert code == 0, words
         assert client.keys() == [guard.MARK_KEY]
@@ -150,9 +152,9 @@ def test_a_marked_server_is_loaded_and_left_with_its_mark_alone(
     # A host that nobody can ask is not guessed at.
     assert run.server["FreeableMemory"].isna().all()
     assert run.manifest["emulated"] == []
-    assert "open-sesame" not in words
+    assert SESAME not in words
     for path in (tmp_path / "run").iterdir():
-        assert b"open-sesame" not in path.read_bytes()
+        assert SESAME.encode() not in path.read_bytes()
 
 
 def test_a_server_that_goes_away_before_the_load_is_explained(

@@ -100,7 +100,7 @@ def test_the_tables_of_a_plan_show_its_rows(plan: dict[str, Any]) -> None:
     assert len(frame_of(tables.excuses(plan))) == len(plan["excuses"])
     assert len(frame_of(tables.break_even(plan))) == 3
     assert list(frame_of(tables.months(plan))["month"]) == [row["month"] for row in plan["months"]]
-    assert frame_of(tables.bill(plan))["usd"].sum() == pytest.approx(plan["chosen"]["usd_per_month"])
+    assert frame_of(tables.bill(plan))["USD"].sum() == pytest.approx(plan["chosen"]["usd_per_month"])
     assert len(frame_of(tables.assumptions(plan))) == len(plan["assumptions"])
     assert len(frame_of(tables.upgrades(plan))) == len(plan["upgrades"])
 
@@ -112,6 +112,7 @@ def test_tables_of_a_plan_without_upgrades_excuses_or_known_costs_are_drawn(plan
     plan["replica"]["break_even"]["users"] = None
     assert frame_of(tables.upgrades(plan)).empty
     assert frame_of(tables.excuses(plan)).empty
+    assert "<caption>none</caption>" in tables.excuses(plan).to_html()
     assert tables.months(plan).to_html().count("not known") == 2 * 33
     assert "not known" in tables.break_even(plan).to_html()
 

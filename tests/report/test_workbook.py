@@ -77,7 +77,7 @@ def test_what_if_breaks_even_where_the_plan_does(document: Document, book: Book)
 
 def test_what_if_answers_other_numbers(changed: Callable[..., Document]) -> None:
     def dear(content: dict[str, Any]) -> None:
-        content["plan"]["demand"]["failures"]["per_node_year"] = 0.0
+        content["plan"]["replica"]["medians"]["failures_per_year"] = 0.0
 
     book = Book(render_workbook(changed(dear)))
     row = book.row_of("Replica", "breaks even at registered users")

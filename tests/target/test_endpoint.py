@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from seeded import seeded
 
 from amply_capacity.errors import AuthRequired, BadInput, NotRedis, TargetError, Unreachable
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint, connect, explained, parse_endpoint
 from amply_capacity.target.process import free_port
+
+SESAME = seeded("sesame")
 
 
 @pytest.fixture
@@ -52,16 +55,16 @@ def test_a_url_is_read_part_by_part() -> None:
 
 
 def test_the_password_comes_from_the_environment_and_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", "sesame")
+    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", SESAME)
     monkeypatch.setenv("AMPLY_REDIS_USERNAME", "app")
     endpoint = parse_endpoint("rediss://host:6380")
-    assert (endpoint.username, endpoint.password) == ("app", "sesame")
-    assert "sesame" not in repr(endpoint) + endpoint.url
+    assert (endpoint.username, endpoint.password) == ("app", SESAME)
+    assert SESAME not in repr(endpoint) + endpoint.url
 
 
 def test_all_faults_of_a_url_are_told_at_once_and_its_password_is_not() -> None:
     with pytest.raises(BadInput) as failure:
-        parse_endpoint("http://user:sesame@:99999/abc?db=1")
+        parse_endpoint(f"http://user:{SESAME}@:99999/abc?db=1")
     text = str(failure.value)
     for fault in (
         "scheme 'http'",
@@ -72,7 +75,7 @@ def test_all_faults_of_a_url_are_told_at_once_and_its_password_is_not() -> None:
         "a password inside the URL",
     ):
         assert fault in text
-    assert "sesame" not in text
+    assert SESAME not in text
     assert "AMPLY_REDIS_PASSWORD" in text
 
 
@@ -86,16 +89,16 @@ def test_all_faults_of_a_url_are_told_at_once_and_its_password_is_not() -> None:
         "host:6379",
         "redis://[::1",
         "redis://host/-1",
-        "redis://user:sesame@host",
-        "redis://host?password=sesame",
-        "user:sesame@host:6379",
-        "redis:///sesame@host",
+        f"redis://user:{SESAME}@host",
+        f"redis://host?password={SESAME}",
+        f"user:{SESAME}@host:6379",
+        f"redis:///{SESAME}@host",
     ],
 )
 def test_a_bad_url_is_refused_without_its_secret(url: str) -> None:
     with pytest.raises(BadInput) as failure:
         parse_endpoint(url)
-    assert "sesame" not in str(failure.value)
+    assert SESAME not in str(failure.value)
 
 
 def test_a_server_that_answers_is_connected(redis_cluster: Cluster) -> None:
@@ -134,13 +137,13 @@ def test_tls_to_a_server_without_tls_is_not_redis(redis_cluster: Cluster) -> Non
 
 
 def test_a_missing_and_a_wrong_password_are_told_apart(plain_redis: Callable[..., int]) -> None:
-    port = plain_redis(password="sesame")
+    port = plain_redis(password=SESAME)
     with pytest.raises(AuthRequired, match="wants a password"):
         connect(Endpoint("127.0.0.1", port))
     with pytest.raises(AuthRequired, match="does not accept the password given") as failure:
-        connect(Endpoint("127.0.0.1", port, password="open"))
+        connect(Endpoint("127.0.0.1", port, password=seeded("wrong")))
     assert "AMPLY_REDIS_PASSWORD" in str(failure.value)
-    with connect(Endpoint("127.0.0.1", port, password="sesame")) as client:
+    with connect(Endpoint("127.0.0.1", port, password=SESAME)) as client:
         assert client.ping() is True
 
 

@@ -19,6 +19,7 @@ import redis
 from aws_here import point_at
 from locust_process import seconds_recorded, start_locust, wait_until
 from price_pages import set_environment
+from seeded import AWS_SECRET_KEY, keep, seeded
 
 from amply_capacity.errors import AmplyError, AuthRequired, BadInput
 from amply_capacity.load.client import Connection, ReplyError
@@ -31,14 +32,14 @@ from amply_capacity.target.secret import FileSecret, SignedToken, StoredSecret
 from bench.aws_server import AwsServer, Region
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:amply/redis-AbCdEf"
-OLD, NEW = "sesame-of-yesterday", "sesame-of-today"
+OWNERS, OLD, NEW, OPEN = (seeded(name) for name in ("owners", "of-yesterday", "of-today", "open"))
 
 
 @pytest.fixture
 def server(plain_redis: Callable[..., int]) -> Iterator[tuple[int, redis.Redis]]:
     """The port of a server with a user called app, and a client of its owner's."""
-    port = plain_redis(password="the-owners")
-    with redis.Redis(port=port, password="the-owners", decode_responses=True) as owner:
+    port = plain_redis(password=OWNERS)
+    with redis.Redis(port=port, password=OWNERS, decode_responses=True) as owner:
         owner.execute_command("ACL", "SETUSER", "app", "on", f">{OLD}", "~*", "&*", "+@all")
         yield port, owner
 
@@ -51,9 +52,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
 
 
 def written(path: Path, password: str) -> Path:
-    path.write_text(f"{password}\n")
-    path.chmod(0o600)
-    return path
+    return keep(path, f"{password}\n")
 
 
 def rotate(owner: redis.Redis, password: str = NEW) -> None:
@@ -140,12 +139,12 @@ def test_a_password_that_is_rotated_is_read_anew_when_the_old_one_is_refused(
 
 def test_a_password_that_stays_wrong_is_told_with_what_to_correct(
         server: tuple[int, redis.Redis], tmp_path: Path) -> None:
-    wrong = written(tmp_path / "password", "open-sesame")
+    wrong = written(tmp_path / "password", OPEN)
     endpoint = Endpoint("127.0.0.1", server[0], username="app", secret=FileSecret(str(wrong)))
     words = r"does not accept the password given.*what the secret holds"
     with pytest.raises(AuthRequired, match=words) as caught:
         connect(endpoint)
-    assert "open-sesame" not in str(caught.value)
+    assert OPEN not in str(caught.value)
     written(wrong, OLD)
     with connect(endpoint) as client:
         assert client.ping() is True
@@ -183,7 +182,7 @@ def test_sources_that_contradict_or_lack_something_are_refused_all_at_once(
         parse_endpoint("redis://host")
     for words in ("without a user", "without TLS (rediss://)", "without AWS_REGION"):
         assert words in str(caught.value)
-    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", "open-sesame")
+    monkeypatch.setenv("AMPLY_REDIS_PASSWORD", OPEN)
     with pytest.raises(BadInput, match="several passwords, in AMPLY_REDIS_PASSWORD and AMPLY_REDIS_IAM"):
         parse_endpoint("rediss://app@host")
     monkeypatch.delenv("AMPLY_REDIS_PASSWORD")
@@ -230,8 +229,8 @@ def test_an_iam_token_is_a_signed_request_to_connect(
     assert (question["Action"], question["User"], question["X-Amz-Expires"]) == ("connect", "app", "900")
     assert question.get("ResourceType") == kind
     assert question["X-Amz-Credential"].split("/")[2:] == ["eu-west-1", "elasticache", "aws4_request"]
-    assert question["X-Amz-Signature"] == signature_of(token, "made-up")
-    assert "made-up" not in token
+    assert question["X-Amz-Signature"] == signature_of(token, AWS_SECRET_KEY)
+    assert AWS_SECRET_KEY not in token
 
 
 def test_an_iam_token_is_signed_anew_before_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
