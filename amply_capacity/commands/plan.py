@@ -15,7 +15,8 @@ __all__ = ["plan"]
 
 def plan(
     run: Annotated[list[str] | None, typer.Option(
-        "--run", help="A run's directory or name; several may be given.")] = None,
+        "--run", help="A run's directory or name; several may be given. Drills among them say how soon "
+        "clients are back, and how fast a cache refills.")] = None,
     demand: Annotated[Path | None, typer.Option(
         "--demand", help="The demand file, e.g. data/demand.example.toml.")] = None,
     fleet: Annotated[Path | None, typer.Option(

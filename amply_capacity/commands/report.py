@@ -14,7 +14,8 @@ __all__ = ["report"]
 
 
 def report(
-    run: Annotated[list[str], typer.Option("--run", help="A run's directory or name; several may be given.")],
+    run: Annotated[list[str], typer.Option(
+        "--run", help="A run's directory or name; several may be given, drills among them.")],
     demand: Annotated[Path, typer.Option("--demand", help="The demand file, e.g. data/demand.example.toml.")],
     out: Annotated[Path, typer.Option(help="Directory to write into; made where missing.")],
     format_: Annotated[str, typer.Option(

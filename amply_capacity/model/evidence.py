@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_samples import CpuSample
+from amply_capacity.model.drilled import Drilled
 from amply_capacity.model.trips import RoundTrips
 
 __all__ = ["Evidence", "Footprint", "Latency", "OperationCost"]
@@ -92,3 +93,5 @@ class Evidence:
     """Mean µs inside each command, by commandstats."""
     trips: Mapping[str, RoundTrips] = field(default_factory=dict)
     """Round trips of one operation, by its name."""
+    drill: Drilled | None = None
+    """What it says of failures, where something was broken in it: all else is then of a disturbed load."""

@@ -10,9 +10,11 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.interval import Interval
 from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
 from amply_capacity.model.credits import HOST_CORES
+from amply_capacity.model.failure_priors import PRIORS, REFILL_SPREAD, SNAPSHOT_HOURS
 from amply_capacity.model.node_speed import cpu_factor
 from amply_capacity.plan.calibrations import Calibration
-from amply_capacity.plan.demand import Demand, Failures
+from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.failure_knowledge import Learned
 from amply_capacity.plan.measured import Measured
 
 __all__ = [
@@ -65,7 +67,7 @@ class Assumption:
 
 
 _FIXED = (
-    Assumption("live sessions kept when a single node fails; backups are not restored", 0.0,
+    Assumption("live sessions kept when a single node fails; a backup is restored where that is said", 0.0,
                "elasticache-redis.md, Failover; ElastiCache ignores appendonly"),
     Assumption("bytes of one session id more or less in a user's index", INDEX_MEMBER_BYTES,
                "arithmetic over allocator size classes, Redis 7.0 dict.h and sds.h"),
@@ -94,15 +96,12 @@ _FIXED = (
 )
 
 
-def assumptions(demand: Demand, figures: Measured,
-                calibrations: Sequence[Calibration] = ()) -> tuple[Assumption, ...]:
-    """Every assumption that the figures of a plan rest on, those of this demand and these runs first."""
-    failures, priors = demand.failures, Failures()
+def assumptions(demand: Demand, figures: Measured, calibrations: Sequence[Calibration] = (),
+                learned: Sequence[Learned] = ()) -> tuple[Assumption, ...]:
+    """Every assumption that the figures of a plan rest on, those of this demand and these runs first.
 
-    def outage(what: str, name: str) -> Assumption:
-        value = getattr(failures, name)
-        return Assumption(what, value, _GUESS if value == getattr(priors, name) else _DEMAND_FILE)
-
+    `demand` is the one with what was `learned`.
+    """
     family = node_type(demand.cluster.node_type).family
     observed = [one.observation for one in calibrations]
     return (
@@ -111,10 +110,7 @@ def assumptions(demand: Demand, figures: Measured,
                    f"{len(observed)} calibration{'s' * (len(observed) != 1)} of real nodes" if observed else
                    "prior: published speeds of families, and a guess of the host; no node was measured"),
         *_rates_of(figures),
-        outage("failures of a node per year", "per_node_year"),
-        outage("minutes without Redis when a single node fails", "minutes_single"),
-        outage("minutes without Redis when a replica takes over", "minutes_replica"),
-        outage("replication lag in seconds", "replication_lag_seconds"),
+        *_of_failures(demand, learned),
         Assumption(f"bytes and CPU were measured on {figures.runs[0].server} and are taken for "
                    f"{demand.cluster.engine} on a node", None, "the runs"),
         Assumption("percent of the node type's memory that is reserved",
@@ -125,6 +121,28 @@ def assumptions(demand: Demand, figures: Measured,
         *_of_choices(demand, figures),
         *_FIXED,
     )
+
+
+def _of_failures(demand: Demand, learned: Sequence[Learned]) -> list[Assumption]:
+    """How nodes fail, and how long that lasts: learned, stated, or believed."""
+    known = {one.number.partition(".")[2]: one for one in learned}
+    found = []
+    for name, prior in PRIORS.items():
+        value = getattr(demand.failures, name) or prior.value
+        source = prior.source if value == prior.value else _DEMAND_FILE
+        if name in known:
+            before = prior.source if known[name].before == prior.value else _DEMAND_FILE
+            source = f"{known[name].how}; before: {before}"
+        found.append(Assumption(prior.what, value, source))
+    refill = demand.failures.refill_seconds
+    if "refill_seconds" in known:
+        found.append(Assumption("seconds until an emptied cache is warm again", refill,
+                                known["refill_seconds"].how))
+    elif refill is not None:
+        found.append(Assumption("seconds until an emptied cache is warm again", refill, _DEMAND_FILE))
+    else:
+        found.append(Assumption(REFILL_SPREAD.what, REFILL_SPREAD.value, REFILL_SPREAD.source))
+    return [*found, Assumption(SNAPSHOT_HOURS.what, SNAPSHOT_HOURS.value.mid, SNAPSHOT_HOURS.source)]
 
 
 def _of_choices(demand: Demand, figures: Measured) -> list[Assumption]:

@@ -21,6 +21,7 @@ from amply_capacity.plan.bill import ServerlessBill
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.failure_knowledge import learn
 from amply_capacity.plan.fit import Fit, fit_of
 from amply_capacity.plan.influence import Influence, Reversal, influences, reversal
 from amply_capacity.plan.measured import Measured, measured
@@ -30,6 +31,7 @@ from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_cou
 from amply_capacity.plan.outages import outage_usd_per_month
 from amply_capacity.plan.projection import Month, Upgrade, month_names, projection, upgrades
 from amply_capacity.plan.regret import Choice, scored
+from amply_capacity.plan.replica_case import replica_case
 from amply_capacity.plan.replicas import ReplicaDecision, decide
 from amply_capacity.plan.search import Found, search
 from amply_capacity.plan.serverless_option import (
@@ -177,6 +179,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     seed give the same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits
     (with the nearest miss), and BadRun where the runs lack a figure that the demand needs.
     """
+    stated, (demand, learned) = demand, learn(demand, evidences)
     figures, drawn = measured(evidences), Worlds(worlds, seed, demand.correlated)
     load = workload(demand, drawn, start)
     need = needs(demand, figures, load, drawn, calibrations)
@@ -199,7 +202,9 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     return Plan(
         ranked=ranked,
         excuses=() if is_draft else (*_excuses(sold, demand, need, ranked, nodes), *excuses),
-        replica=replica,
+        replica=replica if is_draft else replace(
+            replica, beside=replica_case(case, replica, _fit(nodes, demand, need, min(
+                demand.plan.review_months, demand.plan.horizon_months)), evidences, learned).as_json()),
         months=(serverless_months(serverless, months) if serverless
                 else projection(taken, way.options, months)),
         upgrades=() if serverless else upgrades(taken, way.options, months, found.place,
@@ -207,10 +212,10 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         today=today(demand, need, months),
         alternatives=_alternatives(demand, ranked[0].bill),
         objectives=objectives(demand, figures),
-        assumptions=assumptions(demand, figures, calibrations),
+        assumptions=assumptions(demand, figures, calibrations, learned),
         needs=need,
         figures=figures,
-        demand=demand,
+        demand=stated,
         spec_table=spec_table(demand.cluster.region),
         start=start,
         worlds=drawn,

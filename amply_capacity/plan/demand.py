@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field, StrictBool, StrictStr, TypeAdapter, Vali
 
 from amply_capacity.errors import BadDemand
 from amply_capacity.interval import Interval
+from amply_capacity.model.failure_priors import PRIORS
 from amply_capacity.plan.allowed import Allowed, Application
 from amply_capacity.plan.campaigns import Campaign
 from amply_capacity.plan.contradictions import correlation_faults, session_faults, term_faults
@@ -31,6 +32,7 @@ from amply_capacity.plan.quantity import (
     GrowthPercent,
     Percent,
     Positive,
+    Share,
 )
 from amply_capacity.plan.worlds import Correlated
 
@@ -40,6 +42,7 @@ __all__ = [
     "Connections",
     "Demand",
     "Failures",
+    "History",
     "Horizon",
     "Money",
     "Organisations",
@@ -52,13 +55,8 @@ __all__ = [
 _STRICT: ConfigDict = {"extra": "forbid"}
 
 # Defaults of what a file may leave out. The pool's size is that of lib/redis.py in elasticache-redis.md.
-# The others are guesses with wide bounds: AWS publishes neither failure rates nor firm recovery times.
 _POOL_SIZE = Interval.exact(20.0)
 _EQUAL_DAYS = Interval.exact(1.0)
-_PER_NODE_YEAR = Interval(0.05, 0.3, 2.0)
-_MINUTES_SINGLE = Interval(5.0, 10.0, 20.0)
-_MINUTES_REPLICA = Interval(0.3, 0.7, 2.0)
-_REPLICATION_LAG_SECONDS = Interval(0.001, 0.05, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,18 +160,38 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failures:
-    """`[failures]`: how often a node fails and how long Redis is away; the defaults are priors.
+class History:
+    """`[failures] history`: failures of nodes that you have counted, and in how many node-years."""
 
-    AWS publishes no failure rate of a node: the defaults are guesses with wide bounds, so say what your own
-    history shows.
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    count: Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+    node_years: Annotated[float, Field(strict=True, gt=0, le=1e6)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """`[failures]`: how often a node fails and how long Redis is away.
+
+    The defaults are priors, wide ones, each with its source in `model.failure_priors`: say what your own
+    history shows. `history` makes a posterior of `per_node_year`, drills of what transfers from them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    per_node_year: Amount = _PER_NODE_YEAR
-    minutes_single: Amount = _MINUTES_SINGLE
-    minutes_replica: Amount = _MINUTES_REPLICA
-    replication_lag_seconds: Amount = _REPLICATION_LAG_SECONDS
+    per_node_year: Amount = PRIORS["per_node_year"].value
+    history: History | None = None
+    minutes_single: Amount = PRIORS["minutes_single"].value
+    minutes_restore: Amount = PRIORS["minutes_restore"].value
+    """With a snapshot, which somebody restores."""
+    minutes_replica: Amount = PRIORS["minutes_replica"].value
+    """Until clients are back."""
+    reconnect_seconds: Amount | None = None
+    """What clients take of that, from when the replica serves; None: what the prior has in it for them."""
+    replication_lag_seconds: Amount = PRIORS["replication_lag_seconds"].value
+    refill_seconds: Amount | None = None
+    """Until a cache that was emptied is warm; None: as its TTL and its reads say (`model.refill`)."""
+    zone_share: Share = PRIORS["zone_share"].value
+    maintenance_per_year: Amount = PRIORS["maintenance_per_year"].value
+    maintenance_seconds: Amount = PRIORS["maintenance_seconds"].value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -46,8 +47,15 @@ def _fault(error: Mapping[str, Any], location: tuple[str, ...], schema: type) ->
 def _keys_at(schema: type, path: tuple[str, ...]) -> tuple[str, ...]:
     for step in path:
         # A number is a place in a list of tables.
-        schema = typing.get_args(schema)[0] if step.isdigit() else typing.get_type_hints(schema)[step]
+        schema = typing.get_args(schema)[0] if step.isdigit() else _table(typing.get_type_hints(schema)[step])
     return tuple(field.name for field in dataclasses.fields(schema))
+
+
+def _table(hint: Any) -> Any:
+    """The table itself, of one that may be left out."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    return next(one for one in typing.get_args(hint) if dataclasses.is_dataclass(one))
 
 
 def catalog_faults(cluster: object) -> Iterator[str]:

@@ -20,7 +20,8 @@ class Measured:
     """The figures that a plan stands on, and the runs that they come from.
 
     A figure is taken whole from one run: a complete run before others, the newest of those. Averaging runs of
-    different servers, rates or sizes would give a figure that no run shows.
+    different servers, rates or sizes would give a figure that no run shows. A drill's load was disturbed: it
+    tells of failures, and of the rest only what no other run does.
     """
 
     footprint: Footprint
@@ -68,7 +69,8 @@ class Measured:
                 "allocator": run.allocator,
                 "seconds": run.seconds,
                 "warnings": list(run.warnings),
-                "figures": sorted(figure for figure, run_id in self.run_of.items() if run_id == run.run_id),
+                "figures": [*sorted(figure for figure, run_id in self.run_of.items() if run_id == run.run_id),
+                            *(() if run.drill is None else run.drill.figures)],
             }
             for run in self.runs
         ]
@@ -78,7 +80,8 @@ def measured(runs: Sequence[Evidence]) -> Measured:
     """Raises BadInput where no run is given."""
     if not runs:
         raise BadInput("a plan needs measured evidence", got="no run", do="give at least one --run")
-    best = sorted(runs, key=lambda run: (run.verdict == "complete", run.recorded_at, run.run_id))[::-1]
+    best = sorted(runs, key=lambda run: (run.drill is None, run.verdict == "complete", run.recorded_at,
+                                         run.run_id))[::-1]
     run_of: dict[str, str] = {}
 
     def first(figure: str, values: Sequence[Any]) -> Any:
@@ -91,7 +94,8 @@ def measured(runs: Sequence[Evidence]) -> Measured:
     footprint = {name.name: first(name.name, [getattr(run.footprint, name.name) for run in best])
                  for name in fields(Footprint)}
     timed = [run for run in best if run.cpu_samples]
-    timed = [run for run in timed if run.server == timed[0].server]  # one curve is of one kind of server
+    timed = [run for run in timed  # one curve is of one kind of server, and of no load that was broken off
+             if (run.server, run.drill is None) == (timed[0].server, timed[0].drill is None)]
     run_of |= {"CPU per command": timed[0].run_id} if timed else {}
     return Measured(
         footprint=Footprint(**footprint),

@@ -11,7 +11,8 @@ from pydantic import PlainValidator
 from amply_capacity.interval import Interval
 from amply_capacity.plan.faults import nearest
 
-__all__ = ["INTERVAL_KEYS", "Amount", "AtLeastOne", "FreePercent", "GrowthPercent", "Percent", "Positive"]
+__all__ = ["INTERVAL_KEYS", "Amount", "AtLeastOne", "FreePercent", "GrowthPercent", "Percent", "Positive",
+           "Share"]
 
 INTERVAL_KEYS = ("low", "mid", "high", "confidence")
 # Beyond this a number is a slip of the pen, and its powers would leave the range of a float.
@@ -91,5 +92,6 @@ Amount = Annotated[Interval, PlainValidator(_Bounds(at_least=0.0))]
 Positive = Annotated[Interval, PlainValidator(_Bounds(above=0.0))]
 AtLeastOne = Annotated[Interval, PlainValidator(_Bounds(at_least=1.0))]
 Percent = Annotated[Interval, PlainValidator(_Bounds(at_least=0.0, at_most=100.0))]
+Share = Annotated[Interval, PlainValidator(_Bounds(at_least=0.0, at_most=1.0))]
 FreePercent = Annotated[Interval, PlainValidator(_Bounds(at_least=0.0, at_most=95.0))]
 GrowthPercent = Annotated[Interval, PlainValidator(_Bounds(above=-100.0, at_most=1000.0))]

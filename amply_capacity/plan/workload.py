@@ -6,8 +6,9 @@ Arrays of months have the shape (worlds, 1 + horizon): column 0 is today, column
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,12 @@ class Workload:
         """A weekday's peak over that day's own mean, shape (worlds,)."""
         weekday, _ = day_means(np.ones_like(self.peak_to_mean), self.weekend_to_weekday)
         return np.maximum(self.peak_to_mean / weekday, 1.0)
+
+    def until(self, months: int) -> Workload:
+        """The same, without what comes later."""
+        early: dict[str, Any] = {each.name: value[:, :months + 1] for each in fields(self) if isinstance(
+            value := getattr(self, each.name), np.ndarray) and value.ndim == 2}
+        return replace(self, **early)
 
     def operations_per_second(self, operation: str, *, peak: bool) -> Floats:
         """Rate of one operation (not of commands), shape (worlds, months)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from amply_capacity.report import figures
+from amply_capacity.report import figures, replica_figures
 from amply_capacity.report.document import Document
 from amply_capacity.report.look import Picture
 
@@ -16,6 +16,9 @@ _OF_PLAN = {
     "memory_by_month": figures.memory_by_month, "cost_by_month": figures.cost_by_month,
     "replica_balance": figures.replica_balance, "replica_by_month": figures.replica_by_month,
 }
+_OF_REPLICA = {"setups": ("setups", replica_figures.setups), "map": ("map", replica_figures.break_even_map),
+               "sensitivity": ("sensitivity", replica_figures.sensitivity)}
+"""What of the plan each needs."""
 _OF_RUN = {"throughput": figures.throughput, "latency": figures.latency, "knee": figures.knee_of_run}
 
 
@@ -30,6 +33,8 @@ class Pictures:
         """By name."""
         plan = self._document.content["plan"]
         drawn: dict[str, Picture | None] = {name: draw(plan) for name, draw in _OF_PLAN.items()}
+        for name, (needed, draw) in _OF_REPLICA.items():
+            drawn[f"replica_{name}"] = draw(plan) if plan["replica"][needed] else None
         drawn["headroom"] = figures.headroom(plan) if plan["headroom"] else None
         return drawn | {"strategies": figures.strategies(plan) if plan["strategies"] else None}
 

@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.report.bought import is_serverless
 from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
-from amply_capacity.report.look import ACCENT, CALM, INK, WARN, Picture, canvas, picture, plain_logarithm
+from amply_capacity.report.look import (
+    ACCENT,
+    CALM,
+    INK,
+    MUTED,
+    WARN,
+    Picture,
+    canvas,
+    picture,
+    plain_logarithm,
+)
 from amply_capacity.report.money import usd
+from amply_capacity.report.replica_figures import VERDICT_GROUNDS
 from amply_capacity.report.run_figures import latency, server_cpu, throughput
 from amply_capacity.report.strategy_figure import strategies
 
@@ -115,15 +126,18 @@ def memory_by_month(plan: Plan) -> Picture:
         x = np.arange(len(months))
         axes.fill_between(x, low, high, color=CALM, alpha=0.55, linewidth=0, label="5–95 % of worlds")
         axes.plot(x, mid, color=ACCENT, linewidth=2.4, label="median")
-        top = float(high.max())
+        most = max(float(high.max()), 1.0)
         for name in path:
             axes.axhline(given[name], color=WARN, linewidth=1.2, linestyle=(0, (5, 3)))
-            if given[name] < 1.3 * top:
+            if given[name] < 1.5 * most:
                 axes.annotate(f"{name.removeprefix('cache.')} gives {given[name]:,.0f} MB", (0, given[name]),
-                              xytext=(2, 4), textcoords="offset points", fontsize=9.5, color=WARN)
-        axes.set_ylim(0, 1.3 * top)
+                              xytext=(2, 4), textcoords="offset points", fontsize=9.5, color=WARN, zorder=6,
+                              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.75})
+        axes.set_yscale("log")  # node sizes double: their lines stand apart
+        axes.set_ylim(0.7 * max(min(float(low.min()), given[first]), 1.0), 3.0 * most)
+        plain_logarithm(axes.yaxis)
         _month_axis(axes, months, labels=4)
-        axes.set_ylabel("MB needed")
+        axes.set_ylabel("MB needed (logarithmic)")
         axes.legend(loc="upper center", ncols=2)
         return picture(figure, claim,
                        "MB of used_memory needed; dashed: maxmemory less reserved memory and free share")
@@ -219,12 +233,14 @@ def replica_by_month(plan: Plan) -> Picture:
     claim = (f"The verdict turns in {_month(flips)}" if flips else
              f"The verdict stays “{rows[0]['verdict']}” for all {len(rows)} months")
     with canvas(height=3.0) as (figure, axes):
-        axes.axhspan(80, 100, color=CALM, alpha=0.5, linewidth=0)
-        axes.axhspan(0, 20, color=CALM, alpha=0.5, linewidth=0)
+        for verdict, low, high, ground in VERDICT_GROUNDS:
+            axes.axhspan(100.0 * low, 100.0 * high, color=ground, linewidth=0)
+            if verdict != "undecided":  # the line is likely there
+                axes.annotate(verdict, (0, 50.0 * (low + high)), xytext=(6, 0), textcoords="offset points",
+                              va="center", color=MUTED, fontweight="bold")
         axes.plot(range(len(months)), shares, color=ACCENT, linewidth=2.4)
-        for verdict, percent in (("add", 90), ("do not add", 10)):
-            axes.annotate(verdict, (0, percent), xytext=(6, 0), textcoords="offset points", va="center",
-                          color=INK)
+        if flips:
+            axes.plot([months.index(flips)], [shares[months.index(flips)]], "o", color=ACCENT, markersize=9)
         axes.set_ylim(0, 100)
         axes.set_ylabel("percent of worlds")
         _month_axis(axes, months)

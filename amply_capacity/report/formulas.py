@@ -35,19 +35,20 @@ def total_of(table: Table) -> Mapping[int, str]:
 
 def add_break_even(sheet: Sheet, plan: Mapping[str, Any]) -> None:
     """The replica's arithmetic at the medians, with numbers that may be changed."""
-    demand = plan["demand"]
-    failures, costs, users = demand["failures"], demand["money"], demand["users"]
+    at = plan["replica"]["medians"]
     inputs = (
-        ("failures of a node per year", number(_mid(failures["per_node_year"]))),
-        ("minutes without Redis when a single node fails", number(_mid(failures["minutes_single"]))),
-        ("minutes without Redis when a replica takes over", number(_mid(failures["minutes_replica"]))),
-        ("USD for each minute of downtime", money(_mid(costs["usd_per_downtime_minute"]))),
-        ("registered users", count(_mid(users["registered"]))),
-        ("live sessions of a user", number(_mid(users["sessions_per_user"]))),
-        ("USD for each lost session", money(_mid(costs["usd_per_lost_session"]), exact=True)),
-        ("log-ins of a user per day", number(_mid(demand["activity"]["logins_per_user_day"]))),
-        ("replication lag, seconds", number(_mid(failures["replication_lag_seconds"]))),
+        ("failures of a node per year", number(at["failures_per_year"])),
+        ("minutes without Redis when a single node fails", number(at["minutes_single"])),
+        ("minutes without Redis when a replica takes over", number(at["minutes_replica"])),
+        ("USD for each minute of downtime", money(at["usd_per_downtime_minute"])),
+        ("registered users", count(at["users"])),
+        ("live sessions of a user", number(at["sessions_per_user"])),
+        ("USD for each lost session", money(at["usd_per_lost_session"], exact=True)),
+        ("log-ins of a user per day", number(at["logins_per_user_day"])),
+        ("replication lag, seconds", number(at["replication_lag_seconds"])),
         ("USD a month for a replica", money(plan["replica"]["usd_per_month"])),
+        ("minutes until an emptied cache is warm", number(at["refill_minutes"])),
+        ("USD for each such slow minute", money(at["usd_per_breached_slo_minute"], exact=True)),
     )
     sheet.take_row()
     sheet.label(sheet.take_row(), 0, "What if? Change the yellow cells; all at the medians", bold=True)
@@ -58,8 +59,8 @@ def add_break_even(sheet: Sheet, plan: Mapping[str, Any]) -> None:
         sheet.figure(row, 1, cell, bg_color=_INPUT)
     sheet.tables["what_if"] = (begins, begins + len(inputs) - 1)
     values = [cell.number or 0.0 for _, cell in inputs]
-    at = [f"B{begins + 1 + place}" for place in range(len(inputs))]
-    for label, formula, value in _replica_formulas(at, values):
+    cells = [f"B{begins + 1 + place}" for place in range(len(inputs))]
+    for label, formula, value in _replica_formulas(cells, values):
         row = sheet.take_row()
         sheet.label(row, 0, label, bold=True)
         if value is None:
@@ -99,24 +100,25 @@ def add_charts(workbook: Workbook, sheet: Sheet, section: str) -> None:
 
 def _replica_formulas(at: list[str], values: list[float]) -> list[tuple[str, str, Cell | None]]:
     """Label, formula and value, None for "never": the closed forms of `plan.replicas.break_even`."""
-    failures, single, takes_over, minute, users, sessions, lost, logins, lag, price = values
+    failures, single, takes_over, minute, users, sessions, lost, logins, lag, price, refill, slow = values
     minutes, user_usd = single - takes_over, max(sessions - logins / 86_400.0 * lag, 0.0) * lost
-    failure_usd = minutes * minute + users * user_usd
+    refill_usd = refill * slow
+    failure_usd = minutes * minute + users * user_usd + refill_usd
     wanted_usd = 12.0 * price / failures if failures > 0.0 else None
 
     def even(rest_usd: float, each_usd: float) -> float | None:
         return None if wanted_usd is None or each_usd <= 0.0 else max((wanted_usd - rest_usd) / each_usd, 0.0)
 
-    f, s, o, m, u, n, x, i, g, p = at
-    saved, each = f"({s}-{o})", f"(MAX({n}-{i}/86400*{g},0)*{x})"
-    failure, wanted = f"({saved}*{m}+{u}*{each})", f"12*{p}/{f}"
+    f, s, o, m, u, n, x, i, g, p, r, b = at
+    saved, each, cold = f"({s}-{o})", f"(MAX({n}-{i}/86400*{g},0)*{x})", f"{r}*{b}"
+    failure, wanted = f"({saved}*{m}+{u}*{each}+{cold})", f"12*{p}/{f}"
     found = (
         ("breaks even at failures per year", f"12*{p}/{failure}",
          12.0 * price / failure_usd if failure_usd > 0.0 else None),
-        ("breaks even at USD for each minute of downtime", f"MAX(({wanted}-{u}*{each})/{saved},0)",
-         even(users * user_usd, minutes)),
-        ("breaks even at registered users", f"MAX(({wanted}-{saved}*{m})/{each},0)",
-         even(minutes * minute, user_usd)),
+        ("breaks even at USD for each minute of downtime", f"MAX(({wanted}-{u}*{each}-{cold})/{saved},0)",
+         even(users * user_usd + refill_usd, minutes)),
+        ("breaks even at registered users", f"MAX(({wanted}-{saved}*{m}-{cold})/{each},0)",
+         even(minutes * minute + refill_usd, user_usd)),
     )
     # As the plan says them: four significant digits.
     return [("USD a month that a replica avoids", f"{f}/12*{failure}", money(failures / 12.0 * failure_usd)),
@@ -153,10 +155,6 @@ def _ways(table: Table, row: int, column: int) -> str | None:
     if column != 4 or own is None or total is None or beside is None:
         return None
     return "{c2}{row}-{c2}${first}" if abs(total - own - beside) < _ROUNDED_TOTALS else None
-
-
-def _mid(value: Any) -> float:
-    return float(value["mid"] if isinstance(value, Mapping) else value)
 
 
 _COLUMNS: dict[str, Callable[[Table, int, int], str | None]] = {

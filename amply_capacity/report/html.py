@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -10,8 +10,11 @@ from amply_capacity.report import figures
 from amply_capacity.report.bought import bought, is_serverless, node_name
 from amply_capacity.report.document import Document, month_text
 from amply_capacity.report.drawing import Pictures
+from amply_capacity.report.layout_replica import topic_keys
 from amply_capacity.report.money import usd
 from amply_capacity.report.numbers import assumed
+from amply_capacity.report.replica_sentences import beside_the_verdict
+from amply_capacity.report.replica_words import rounded
 from amply_capacity.report.sources import KINDS, Source, sources_of
 
 __all__ = ["render_html"]
@@ -34,13 +37,16 @@ def render_html(document: Document, pictures: Pictures | None = None) -> str:
                               trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
                             "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item,
-                            "groupby_kind": _by_kind, "bought": bought, "node_name": node_name}
+                            "groupby_kind": _by_kind, "spread": _spread, "bought": bought,
+                            "node_name": node_name}
     plan = document.content["plan"]
-    drawn = pictures or Pictures(document)
+    drawn, sources = pictures or Pictures(document), sources_of(document.content)
     return environment.get_template("report.html").render(
         doc=document.content, plan=plan, figures=drawn.of_plan, run_figures=drawn.of_runs,
-        sources=sources_of(document.content), is_serverless=is_serverless(plan["chosen"]), kinds=KINDS,
+        sources=sources, is_serverless=is_serverless(plan["chosen"]), kinds=KINDS,
         css=(_TEMPLATES / "report.css").read_text(),
+        beside=beside_the_verdict(plan), beside_keys=topic_keys(plan, sources),
+        cheapest_usd=min((one["total_usd"]["expected"] for one in plan["replica"]["setups"]), default=None),
     )
 
 
@@ -70,6 +76,10 @@ def _break_even(value: float | None, name: str) -> str:
     if value is None:
         return "never:"
     return usd(value) if name.startswith("usd") else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _spread(values: Mapping[str, float]) -> str:
+    return f"{rounded(values['mid'])} ({rounded(values['low'])} – {rounded(values['high'])})"
 
 
 def _by_kind(lines: Sequence[Source]) -> list[tuple[str, list[Source]]]:

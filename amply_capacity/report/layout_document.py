@@ -13,11 +13,11 @@ from amply_capacity.report.layout_options import alternatives_section, excuses_s
 from amply_capacity.report.layout_plan import (
     bill_table,
     cost_section,
-    replica_section,
     spec_table,
     tiles,
     why_section,
 )
+from amply_capacity.report.layout_replica import replica_section
 from amply_capacity.report.layout_runs import measured_section, run_section
 from amply_capacity.report.sources import sources_of
 

@@ -14,11 +14,9 @@ from amply_capacity.report.cells import (
     change,
     count,
     decimal,
-    given,
     money,
     month,
     name,
-    number,
     percent,
     share,
     words,
@@ -29,17 +27,10 @@ from amply_capacity.report.layout import Column, Row, Said, Section, Table, Tile
 from amply_capacity.report.money import usd
 from amply_capacity.report.sources import Sources
 
-__all__ = ["bill_table", "constraint", "cost_section", "replica_section", "spec_table", "tiles",
-           "why_section"]
+__all__ = ["bill_table", "constraint", "cost_section", "spec_table", "tiles", "why_section"]
 
 Plan = Mapping[str, Any]
 
-_BREAK_EVEN = {
-    "failures_per_year": ("failures of a node per year", "failures", "per_node_year"),
-    "usd_per_downtime_minute": ("USD for each minute of downtime", "money", "usd_per_downtime_minute"),
-    "users": ("registered users", "users", "registered"),
-}
-"""What it is called, and where the demand says today's."""
 _UNITS = {"cores": "cores", "connections": ""}
 """Said once in a row's head."""
 
@@ -157,39 +148,6 @@ def _enough(plan: Plan, sources: Sources) -> Said:
                 (*sources.need(chosen["binding"]), *sources.node(node_name(chosen))))
 
 
-def replica_section(plan: Plan, sources: Sources) -> Section:
-    """What a replica costs, what it avoids, and from where on it pays."""
-    replica, demand = plan["replica"], plan["demand"]
-    avoided = replica["avoided_usd_per_month"]
-    keys = (*sources.prices(), *sources.inputs("failures", "money", "users"),
-            *sources.assumed("failures of a node", "minutes without Redis", "replication lag"))
-    said = (
-        Said(f"A replica costs {usd(replica['usd_per_month'])} a month. It is expected to avoid "
-             f"{usd(avoided['mid'])} of downtime and lost sessions ({usd(avoided['low'])} to "
-             f"{usd(avoided['high'])}).", keys),
-        Said(f"The verdict is “{replica['verdict']}”: it saves more than it costs in "
-             f"{share(replica['probability']).text} of the parameter worlds; “add” needs 80 %, “do not "
-             "add” 20 % or fewer.", keys),
-    )
-    notes = replica["break_even_notes"]
-    rows = []
-    for named, value in replica["break_even"].items():
-        called, table, key = _BREAK_EVEN.get(named, (named.replace("_", " "), "", ""))
-        today = demand.get(table, {}).get(key)
-        rows.append(Row((words(called), _breaks_even(named, value), given(today),
-                         words(notes.get(named))), sources.inputs(table) or keys))
-    by_month = tuple(Row((month(row["month"]), share(row["probability"]), words(row["verdict"])), keys)
-                     for row in replica["months"])
-    return Section(
-        "replica", "When is a replica worth its price?", said, ("replica_balance", "replica_by_month"),
-        (Table("break_even", "At the medians it breaks even at any one of",
-               (Column("Quantity", 2), Column("Breaks even at"), Column("Today", 1), Column("Note", 2)),
-               tuple(rows)),
-         Table("replica_months", "Month by month", (Column("Month"), Column("Pays in"), Column("Verdict", 1)),
-               by_month, is_sheet_only=True)),
-        tuple(f"{_sentence(note)}." for named, note in notes.items() if named not in replica["break_even"]))
-
-
 def cost_section(plan: Plan, sources: Sources) -> Section:
     """The bill of each month, and the upgrades."""
     rows, months = plan["months"], len(plan["months"])
@@ -229,12 +187,6 @@ def _amount(value: float | None, unit: str) -> Cell:
     """Without a unit that is a word, which stands in the row's head."""
     cell = amount(value, unit)
     return replace(cell, text=cell.text.removesuffix(f" {unit}")) if unit in _UNITS else cell
-
-
-def _breaks_even(named: str, value: float | None) -> Cell:
-    if value is None:
-        return Cell("never")
-    return money(value) if named.startswith("usd") else number(value, significant=2)
 
 
 def _priced(plan: Plan) -> tuple[str, str]:

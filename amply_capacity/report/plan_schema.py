@@ -7,6 +7,7 @@ from typing import Any
 from amply_capacity.catalog.prices import ENGINES, TERMS
 from amply_capacity.plan.decision import SCHEMA
 from amply_capacity.plan.sizing import UNITS
+from amply_capacity.report.replica_schema import replica_schema
 from amply_capacity.report.schema_parts import (
     INTERVAL,
     MONTH,
@@ -29,7 +30,6 @@ Schema = dict[str, Any]
 
 _ENGINE, _TERM = {"enum": list(ENGINES)}, {"enum": list(TERMS)}
 _CONSTRAINT, _UNIT = {"enum": list(UNITS)}, {"enum": sorted(set(UNITS.values()))}
-_VERDICT = {"enum": ["add", "do not add", "undecided"]}
 _QUANTITY = {"anyOf": [NUMBER, INTERVAL]}
 _SPAN = thing({"low": NUMBER, "mid": NUMBER, "high": NUMBER})
 _OPTION = {
@@ -59,7 +59,7 @@ def plan_schema() -> Schema:
         "ranked": said(array(thing(_SCORED)), "Options that fit, least expected regret first"),
         "excuses": said(array(thing({"node_type": TEXT, "constraint": TEXT, "reason": TEXT,
                                      "engine": _ENGINE})), "Why each other node type was not chosen"),
-        "replica": _replica(), "months": array(_month()), "evidence": array(_evidence()),
+        "replica": replica_schema(_CONSTRAINT), "months": array(_month()), "evidence": array(_evidence()),
         "upgrades": array(_upgrade()), "headroom": array(_headroom()), "today": _today(),
         "alternatives": array(_alternative()), "strategies": array(_strategy()),
         "influences": said(array(thing({"number": TEXT, "worth_usd_per_month": USD, "how": TEXT})),
@@ -78,17 +78,6 @@ def plan_schema() -> Schema:
                        "The demand file's tables: a known quantity is a number, others an interval"),
         "start": said(TEXT, "ISO date; the first month is the one after"),
         "worlds": WHOLE, "seed": WHOLE,
-    })
-
-
-def _replica() -> Schema:
-    return thing({
-        "verdict": _VERDICT,
-        "probability": said(SHARE, "Share of the parameter worlds in which it saves more than it costs"),
-        "break_even": said(mapping(maybe(NUMBER)), "At the medians; null where it never pays"),
-        "break_even_notes": mapping(TEXT), "replicas": WHOLE, "usd_per_month": USD,
-        "avoided_usd_per_month": _SPAN, "add_from": maybe(MONTH),
-        "months": array(thing({"month": MONTH, "probability": SHARE, "verdict": _VERDICT})),
     })
 
 

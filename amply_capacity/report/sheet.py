@@ -59,9 +59,9 @@ class Sheet:
             self._text(1, 0, below, font_color=_MUTED)
             self._row = 2
 
-    def said(self, said: Said) -> None:
+    def said(self, said: Said, *, is_decision: bool = False) -> None:
         """A sentence, and links to what it rests on beside it."""
-        self._across(said.text, font_size=11)
+        self._across(said.text, **({"font_size": 13, "bold": True} if is_decision else {"font_size": 11}))
         self._keys(self._row, self._key_column, said.keys, {})
         self._row += 1
 
@@ -105,7 +105,7 @@ class Sheet:
     def figure(self, row: int, column: int, cell: Cell, formula: str | None = None, **style: Any) -> None:
         """One number, or the formula that gives it."""
         assert cell.number is not None
-        side = {"align": "left"} if cell.is_date else {}
+        side = _apart(column) if cell.is_date else {}
         form = self._format(num_format=cell.excel, **side, **style)
         if formula is None:
             self.sheet.write_number(row, column, cell.number, form)
@@ -142,9 +142,10 @@ class Sheet:
         self.sheet.set_footer("&L&A&RPage &P of &N")
 
     def _title(self, column: int, title: str, *, is_right: bool = False) -> None:
+        side = {"align": "right"} if is_right else _apart(column)
         self._text(self._row, column, title, bold=True, bottom=1, bottom_color=_DEEP, font_color=_MUTED,
-                   text_wrap=True, valign="bottom", align="right" if is_right else "left")
-        self._widen(column, max(map(len, title.split()), default=0))
+                   text_wrap=" " in title, valign="bottom", **side)
+        self._widen(column, max([len(title) // 2 + 2, *map(len, title.split())]))  # two lines at most
 
     def _line(self, row: Row, parts: Sequence[tuple[str, str, int]], formulas: Mapping[int, str | None],
               style: Mapping[str, Any], first: int) -> None:
@@ -156,7 +157,7 @@ class Sheet:
             self._cell(self._row, at, _part(cell, part), None if formula is None else formula.format(
                 row=self._row + 1, first=first + 1, last=self._row, **letters), style)
         self._keys(self._row, self._key_column, row.keys, style)
-        lines = max(1 + len(cell.text) // _WIDEST for cell in row.cells)
+        lines = max(1 + len(text) // (_WIDEST - 2) for cell in row.cells for text in (cell.text, cell.detail))
         if lines > 1:
             self.sheet.set_row(self._row, _LINE_POINTS * lines)
         self._row += 1
@@ -164,8 +165,8 @@ class Sheet:
     def _cell(self, row: int, column: int, cell: Cell, formula: str | None, style: Mapping[str, Any]) -> None:
         edged = {"bottom": 1, "bottom_color": _RULE, "valign": "top", **style}
         if cell.number is None:
-            self._text(row, column, cell.text, text_wrap=len(cell.text) > _WIDEST, **edged)
-            self._widen(column, len(cell.text))
+            self._text(row, column, cell.text, text_wrap=len(cell.text) > _WIDEST, **_apart(column), **edged)
+            self._widen(column, len(cell.text) + 1)
         else:
             self.figure(row, column, cell, formula, **edged)
 
@@ -181,7 +182,9 @@ class Sheet:
         form = self._format(text_wrap=True, valign="top", **style)
         self.sheet.merge_range(self._row, 0, self._row, _MERGED, "", form)
         self.sheet.write_string(self._row, 0, text[:_LONGEST], form)
-        self.sheet.set_row(self._row, _LINE_POINTS * (1 + len(text) // _LINE_CHARACTERS))
+        larger = style.get("font_size", 11) / 11
+        lines = 1 + int(len(text) * larger) // _LINE_CHARACTERS
+        self.sheet.set_row(self._row, _LINE_POINTS * larger * lines)
 
     def _text(self, row: int, column: int, text: str, **style: Any) -> None:
         self.sheet.write_string(row, column, text[:_LONGEST], self._format(**style))
@@ -208,6 +211,11 @@ def _parts(table: Table) -> list[tuple[str, str, int]]:
         if any(cell.detail for cell in cells):
             found.append(("", "detail", place))
     return found
+
+
+def _apart(column: int) -> dict[str, Any]:
+    """To the left, and a little off the number in the column before."""
+    return {"align": "left", "indent": 1 if column else 0}
 
 
 def width_of(tables: Iterable[Table]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -13,8 +14,12 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.report.bought import node_name
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
+from amply_capacity.report.replica_sentences import beside_the_verdict
+from amply_capacity.report.replica_words import setup_lines
 
 __all__ = ["evidence_text", "plan_text"]
+
+_WIDTH = 108
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -32,6 +37,9 @@ def plan_text(plan: Mapping[str, Any]) -> str:
                   f"more than its {usd(replica['usd_per_month'])} a month)"]
     known = [f"{value:,.3g} {name.replace('_', ' ')}" for name, value in even.items() if value is not None]
     lines.append("  breaks even at " + ", or ".join(known) if known else "  cannot break even")
+    lines += setup_lines(plan)
+    lines += [f"  {line}" for sentence in beside_the_verdict(plan).values()
+              for line in textwrap.wrap(sentence, _WIDTH, subsequent_indent="  ")]
     lines += ["", "Month     node type             low       mid      high"]
     lines += [f"{row['month']}   {row['node_type']:<18} {usd(row['usd_low']):>8}  {usd(row['usd_mid']):>8}  "
               f"{usd(row['usd_high']):>8}" for row in plan["months"]]

@@ -64,7 +64,7 @@ def _write(workbook: Workbook, layout: Layout, plan: Mapping[str, Any]) -> None:
 
 def _decision(sheet: Sheet, layout: Layout) -> None:
     sheet.heading(layout.title, layout.kicker)
-    sheet.said(layout.decision)
+    sheet.said(layout.decision, is_decision=True)
     sheet.said(layout.further)
     sheet.table(Table("tiles", "", (Column("What"), Column("Decision"), Column("Because")), tuple(
         Row((Cell(tile.label), tile.cell, Cell(tile.note)), tile.keys) for tile in layout.tiles)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from amply_capacity.files import DATA_DIR
 from amply_capacity.report.money import usd
 
 pytestmark = pytest.mark.xdist_group("plan")
@@ -52,6 +53,19 @@ def test_for_a_person_the_decision_comes_first_then_every_month(amply: Callable,
     for month in plan["months"]:
         words = (month["month"], month["node_type"], usd(month["usd_mid"]))
         assert re.search("^" + " .*".join(map(re.escape, words)), text, re.MULTILINE)
+
+
+def test_a_drill_among_the_runs_narrows_what_is_believed_of_failures(amply: Callable, options: tuple) -> None:
+    drills = [str(DATA_DIR / "examples" / f"drill-{name}") for name in ("single", "replicated")]
+    given = amply(*options, "--run", drills[0], "--run", drills[1], "--json", "--worlds", "500").json
+    replica = given["replica"]
+    assert [one["topology"] for one in replica["drills"]] == ["single", "replicated"]
+    assert {one["number"] for one in replica["learned"]} == {"failures.reconnect_seconds",
+                                                             "failures.refill_seconds"}
+    alone = amply(*options, "--json", "--worlds", "500").json
+    for name in ("node_type", "probability", "binding", "expected_node_usd_per_month"):
+        assert alone["chosen"][name] == given["chosen"][name], "what the load needs is not a drill's to say"
+    assert alone["replica"]["medians"]["minutes_replica"] > replica["medians"]["minutes_replica"]
 
 
 def test_all_faults_of_a_demand_file_are_named_in_one_paragraph(

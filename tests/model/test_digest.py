@@ -73,7 +73,7 @@ def test_a_run_without_samples_of_its_server_is_refused(make_run: Callable) -> N
 def test_a_real_recording_holds_every_figure_of_a_mixed_run(recorded_run: Path) -> None:
     evidence = digest(read_run(recorded_run))
     absent = [field.name for field in dataclasses.fields(Evidence) if getattr(evidence, field.name) is None]
-    assert absent == []
+    assert absent == ["drill"], "nothing was broken in it"
     footprint = evidence.footprint
     assert all(getattr(footprint, field.name) is not None for field in dataclasses.fields(footprint))
     assert set(evidence.latency) == {"sessions", "rate_limit", "cache", "celery_results"}

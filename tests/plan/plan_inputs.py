@@ -10,6 +10,7 @@ from dotted import change
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_samples import CpuSample
+from amply_capacity.model.drilled import Drilled
 from amply_capacity.model.evidence import Evidence, Footprint, Latency, OperationCost
 from amply_capacity.model.trips import RoundTrips
 
@@ -47,6 +48,15 @@ def evidence_of_a_mixed_run(**changes: Any) -> Evidence:
         "trips": {name: RoundTrips(float(cost[0]), {"get": 1.0}) for name, cost in costs.items()},
     }
     return Evidence(**values | changes)
+
+
+def drill(reconnect: float | None = None, refill: float | None = None, *, reads: float = 0.3,
+          failover: float | None = None) -> Drilled:
+    """A crash of a single node, or a failover of ElastiCache, that told so much; seconds."""
+    return Drilled(
+        kind="crash", topology="single", is_on_elasticache=failover is not None,
+        unavailable_seconds=failover or 2.0, noticed_seconds=None, reconnect_seconds=reconnect,
+        refill_seconds=refill, reads_per_key_second=reads, lost_writes=0, lost_by_law=None, lost_sessions=0)
 
 
 def changed(changes: dict[str, object]) -> dict[str, Any]:

@@ -20,10 +20,12 @@ Plans = Callable[..., Plan]
 CERTAIN = {
     "users.registered": 10_000, "users.sessions_per_user": 5, "users.growth_percent_per_month": 0,
     "activity.logins_per_user_day": 1, "failures.per_node_year": 0.6, "failures.minutes_single": 10,
-    "failures.minutes_replica": 1, "failures.replication_lag_seconds": 0, "money.usd_per_downtime_minute": 4,
-    "money.usd_per_lost_session": 0.002,
+    "failures.minutes_replica": 1, "failures.replication_lag_seconds": 0, "failures.refill_seconds": 120,
+    "money.usd_per_downtime_minute": 4, "money.usd_per_lost_session": 0.002,
+    "money.usd_per_breached_slo_minute": 0.5,
 }
 PRICE = 12.41
+REFILL_USD = 2 * 0.5
 NEARLY = 1e-4
 """That both nodes fail at once is in no closed form."""
 
@@ -34,13 +36,15 @@ def avoided(demand: Demand) -> np.ndarray:
 
 
 def test_avoided_cost_is_failures_times_minutes_and_sessions(demand: Demands) -> None:
-    assert avoided(demand(CERTAIN)) == pytest.approx(0.6 / 12 * (9 * 4 + 50_000 * 0.002), rel=NEARLY)
+    failure_usd = 9 * 4 + 50_000 * 0.002 + REFILL_USD
+    assert avoided(demand(CERTAIN)) == pytest.approx(0.6 / 12 * failure_usd, rel=NEARLY)
 
 
 def test_log_ins_within_the_lag_are_lost_with_a_replica_too(demand: Demands) -> None:
     lost = 10_000 / 86_400 * 3_600
     lagging = demand(CERTAIN | {"failures.replication_lag_seconds": 3_600})
-    assert avoided(lagging) == pytest.approx(0.6 / 12 * (9 * 4 + (50_000 - lost) * 0.002), rel=NEARLY)
+    failure_usd = 9 * 4 + (50_000 - lost) * 0.002 + REFILL_USD
+    assert avoided(lagging) == pytest.approx(0.6 / 12 * failure_usd, rel=NEARLY)
 
 
 @pytest.mark.parametrize(("name", "path"), [
@@ -58,7 +62,8 @@ def test_at_the_break_even_the_avoided_cost_is_the_price(demand: Demands, name: 
 
 
 def test_what_can_never_break_even_is_absent_with_its_reason(demand: Demands) -> None:
-    free = demand(CERTAIN | {"money.usd_per_downtime_minute": 0, "money.usd_per_lost_session": 0})
+    free = demand(CERTAIN | {"money.usd_per_downtime_minute": 0, "money.usd_per_lost_session": 0,
+                             "failures.refill_seconds": 0})
     values, notes = break_even(free, PRICE)
     assert (values["failures_per_year"], values["users"]) == (None, None)
     assert "never" in notes["failures_per_year"]

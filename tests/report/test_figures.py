@@ -37,7 +37,7 @@ def assert_drawn(picture: Picture) -> None:
     assert root.get("aria-label") == picture.claim
     assert root.get("role") == "img"
     assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 10
-    assert picture._repr_svg_() == picture.svg
+    assert ET.fromstring(picture._repr_svg_()).get("width", "").endswith("in"), "JupyterLab blows up 100 %"
 
 
 @pytest.mark.parametrize("draw", OF_A_PLAN, ids=lambda draw: draw.__name__)
