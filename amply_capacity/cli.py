@@ -143,7 +143,7 @@ def meeting(
 
     Example: amply-capacity meeting
     """
-    from amply_capacity.report.notebooks import open_lab
+    from amply_capacity.report.notebook_files import open_lab
 
     raise typer.Exit(open_lab(run))
 

@@ -14,7 +14,7 @@ from amply_capacity.model.cpu import cpu_us_per_command
 from amply_capacity.progress import say
 from amply_capacity.report.document import document_of
 from amply_capacity.report.files import FORMATS, write_report
-from amply_capacity.report.notebooks import execute, notebooks
+from amply_capacity.report.notebook_files import execute, notebooks
 from amply_capacity.run.reader import read_run
 from amply_capacity.target.program import find_server
 

@@ -15,7 +15,7 @@ from locust_process import servers_of_ours
 
 from amply_capacity.demo import run_demo
 from amply_capacity.errors import AmplyError, BadInput
-from amply_capacity.report.notebooks import notebooks
+from amply_capacity.report.notebook_files import notebooks
 from amply_capacity.run.reader import read_run
 
 

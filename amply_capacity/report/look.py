@@ -24,6 +24,7 @@ INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
 ACCENT, CALM, WARN = "#0072b2", "#9ecae9", "#d55e00"
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f", "#b8a900", "#3d3d8f")
 
+_PROJECTED = 1.4
 _CLAIM_CHARACTERS_PER_INCH, _NOTE_CHARACTERS_PER_INCH = 9.5, 13.5
 
 _STYLE = {
@@ -41,10 +42,15 @@ class Picture:
     """A finished figure: vector, with its claim as text for who cannot see it. Jupyter shows it as it is."""
 
     svg: str
+    """As wide as its place, up to its own size."""
     claim: str
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        """Of a size of its own, larger for a projector: JupyterLab would blow it up to the whole width."""
+        def sized(found: re.Match[str]) -> str:
+            return f'width="{_PROJECTED * float(found[1]):g}in" style="max-width:100%;height:auto"'
+
+        return re.sub(r'width="100%" style="max-width:([0-9.]+)in"', sized, self.svg, count=1)
 
 
 @contextmanager

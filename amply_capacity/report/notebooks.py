@@ -1,16 +1,13 @@
-"""The notebooks: what their cells call, running them without a screen, and opening them in JupyterLab."""
+"""What the cells of the notebooks call: the session of a run and a demand, and the track record."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import io
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,8 @@ import numpy as np
 
 from amply_capacity.catalog import prices
 from amply_capacity.catalog.nodes import node_type
-from amply_capacity.disk import on_disk, replacing
 from amply_capacity.errors import AmplyError, BadInput, BadRun
-from amply_capacity.files import DATA_DIR, LEDGER_DIR, NOTEBOOKS_DIR, OWN_LEDGER_DIR
+from amply_capacity.files import DATA_DIR, EXAMPLE_RUN, LEDGER_DIR, OWN_LEDGER_DIR
 from amply_capacity.model.digest import digest
 from amply_capacity.model.ledger import Entry, read_ledgers
 from amply_capacity.plan.calibrations import read_calibrations
@@ -35,55 +31,102 @@ from amply_capacity.report.credits_figure import credit_week
 from amply_capacity.report.document import conclusion, plan_of
 from amply_capacity.report.hit_rate_figure import hit_rate_of
 from amply_capacity.report.ledger_figure import track_record_text
+from amply_capacity.report.live import Live
 from amply_capacity.report.look import Picture
+from amply_capacity.report.notebook_files import DEMAND_VARIABLE, RUN_VARIABLE
+from amply_capacity.report.opening import Opening, cautions
 from amply_capacity.report.production_tables import NoPlan, summary_markdown
+from amply_capacity.report.run_picker import RunPicker
 from amply_capacity.report.throughput import ThroughputQuestion, throughput_of
-from amply_capacity.report.what_if import STATIC_VARIABLE, WhatIf
-from amply_capacity.run.reader import Run, newest_or_example, read_run
+from amply_capacity.report.what_if import WhatIf
+from amply_capacity.run.reader import Run, all_runs, newest_or_example, read_run
 
-__all__ = ["RUN_VARIABLE", "Session", "Text", "TrackRecord", "execute", "notebooks", "open_lab",
-           "open_ledger", "open_session"]
+__all__ = ["Session", "Text", "TrackRecord", "open_ledger", "open_session"]
 
-RUN_VARIABLE = "AMPLY_RUN"
-DEMAND_VARIABLE = "AMPLY_DEMAND"
-_CELL_SECONDS = 120
-_AT_ONCE = 2
-_STARTS = 3
-"""Of a kernel: Jupyter picks its ports before the kernel binds them, and another program may be quicker
-(github.com/jupyter/jupyter_client/issues/154)."""
 _WORLDS = 2_000
+_MOST_RUNS = 30
 _SIZES = ("micro", "small", "medium", "large", "xlarge")
 _BURSTABLE = ("cache.t3.micro", "cache.t4g.micro", "cache.t3.small", "cache.t4g.small", "cache.t3.medium",
               "cache.t4g.medium")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
     """What a notebook works on: a run, a demand file, and the plan that follows from them."""
 
     run: Run
     demand: Path
-    plan: dict[str, Any]
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """The run's plan as JSON; of production one that says why there is none. Raises as `plan_of`."""
+        if self.run.is_production:
+            return NoPlan(self.run)
+        return plan_of([self.run.directory], self.demand).as_json()
+
+    def _repr_html_(self) -> str | None:
+        opening = self.opening()
+        return opening._repr_html_() if isinstance(opening, Opening) else None
 
     def _repr_markdown_(self) -> str:
-        if self.run.is_production:
-            return summary_markdown(self.run)
-        return (f"**{conclusion(self.plan)}**\n\nRun `{self.run.name}`, demand `{self.demand.name}`."
-                f"{self._banner()}")
+        return self.opening()._repr_markdown_()
 
-    @property
-    def run_summary(self) -> Text:
+    def opening(self) -> Opening | Text:
+        """The decision in a sentence or three, and why to read it with care."""
+        if self.run.is_production:
+            return _of_production(self.run)
+        return Opening(conclusion(self.plan), self._origin,
+                       cautions(self.run, self.plan["chosen"]["engine"], _today()))
+
+    def run_summary(self) -> Opening | Text:
         """What the run was, in a sentence."""
         if self.run.is_production:
-            return Text(summary_markdown(self.run))
+            return _of_production(self.run)
         manifest, evidence = self.run.manifest, digest(self.run)
         done = sum(latency.operations for latency in evidence.latency.values())
         hit = "" if evidence.hit_rate is None else (
             f" {100 * evidence.hit_rate:.1f} % of the cached reads were hits.")
-        return Text(
-            f"**{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on "
-            f"{evidence.server}; the run is {self.run.verdict}.{hit}**\n\n"
-            f"Run `{self.run.name}`, seed {manifest['seed']}.{self._banner()}")
+        return Opening(
+            f"{done:,} operations in {evidence.seconds:.0f} s ({manifest['arrivals']} arrivals) on "
+            f"{evidence.server}; the run is {self.run.verdict}.{hit}",
+            f"{self._origin} Seed {manifest['seed']}.",
+            cautions(self.run, load_demand(self.demand).cluster.engine, _today()))
+
+    def draw(self, what: Callable[..., object], **options: object) -> None:
+        """Show a figure, table or text in this cell, and again when another run is picked.
+
+        `what` is handed the run or the plan, where it has a parameter of that name. Where it cannot be drawn
+        from this run, that is said instead.
+        """
+        self._live.draw(what, **options)
+
+    def pick_run(self) -> RunPicker:
+        """A list of the runs recorded here, and the example; what was drawn follows the one picked."""
+        recorded = [run for run in all_runs() if not run.is_imported][:_MOST_RUNS]
+        return RunPicker([*recorded, read_run(EXAMPLE_RUN)], self.run, self.choose)
+
+    def choose(self, run: str | Path, then: Callable[[], object] = lambda: None) -> None:
+        """Take another run, draw again what was drawn, and call `then`.
+
+        Raises BadRun for what is none, or has no measured phase; all is then as it was.
+        """
+        chosen = read_run(run)
+        if not chosen.is_production:
+            digest(chosen)
+        self.run = chosen
+        for made in ("plan", "throughput"):
+            self.__dict__.pop(made, None)
+        self._live.redraw(then)
+
+    @cached_property
+    def _live(self) -> Live:
+        return Live({"run": lambda: self.run, "plan": lambda: self.plan}, _not_drawn, (BadRun, BadInput))
+
+    @property
+    def _origin(self) -> str:
+        recorded = str(self.run.manifest["started_at"])[:10]
+        ours = ", the example that ships" if self.run.directory.resolve() == EXAMPLE_RUN else ""
+        return f"Run {self.run.name}, recorded {recorded}{ours}; demand {self.demand.name}."
 
     def hit_rates(self, month: int = 0) -> Picture | Text:
         """The peak hour's hit rate and evictions at every node type's memory, so many months from today.
@@ -124,9 +167,10 @@ class Session:
         return self._of_throughput(lambda answer: throughput_figure.binding(answer, self._today))
 
     def what_if(self) -> WhatIf:
-        """Sliders over the demand, and the decision that follows."""
-        return WhatIf([digest(self.run)], load_demand(self.demand), date.fromisoformat(self.plan["start"]),
-                      read_calibrations())
+        """Sliders over the demand, and the decision that follows from it and the run."""
+        asked = WhatIf(digest(self.run), load_demand(self.demand), read_calibrations())
+        self._live.follow("what if", lambda: asked.rest_on(digest(self.run)))
+        return asked
 
     def silent_throttling(self) -> Picture | Text:
         """From which load on today's node type is throttled though no alarm fires."""
@@ -161,10 +205,6 @@ class Session:
         except (BadRun, BadInput) as error:
             return _not_drawn(error)
 
-    def _banner(self) -> str:
-        warnings = [warning for one in self.plan["evidence"] for warning in one["warnings"]]
-        return "".join(f"\n\n> **Read with care:** {warning}" for warning in warnings)
-
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -181,14 +221,28 @@ class TrackRecord:
     """What was predicted and measured so far."""
 
     entries: Sequence[Entry]
+    cautions: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return self._opening()._repr_html_()
 
     def _repr_markdown_(self) -> str:
-        return f"**{track_record_text(self.entries)}**"
+        return self._opening()._repr_markdown_()
+
+    def _opening(self) -> Opening:
+        dates = sorted(entry.measured_at[:10] for entry in self.entries if entry.measured_at)
+        when = f"Measured between {dates[0]} and {dates[-1]}." if dates else "Nothing is measured yet."
+        return Opening(track_record_text(self.entries), when, self.cautions)
 
 
 def open_ledger() -> TrackRecord:
-    """The toolkit's own ledger and this checkout's. Raises BadInput for one that cannot be read."""
-    return TrackRecord(read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR))
+    """The toolkit's own ledger and this checkout's, with what is to be said of the meeting's run.
+
+    Raises BadInput for a ledger that cannot be read, and as `open_session`.
+    """
+    session = open_session()
+    return TrackRecord(read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR), cautions(
+        session.run, load_demand(session.demand).cluster.engine, _today()))
 
 
 def open_session(run: str | Path | None = None, demand: str | Path | None = None) -> Session:
@@ -200,9 +254,17 @@ def open_session(run: str | Path | None = None, demand: str | Path | None = None
     chosen = run or os.environ.get(RUN_VARIABLE)
     recorded = read_run(chosen) if chosen else newest_or_example()
     path = Path(demand or os.environ.get(DEMAND_VARIABLE) or DATA_DIR / "demand.example.toml")
-    if recorded.is_production:
-        return Session(recorded, path, NoPlan(recorded))
-    return Session(recorded, path, plan_of([recorded.directory], path).as_json())
+    load_demand(path)
+    return Session(recorded, path)
+
+
+def _of_production(run: Run) -> Text:
+    care = "".join(f"\n\n> **Read with care:** {one}" for one in cautions(run, "", _today()))
+    return Text(f"{summary_markdown(run)}{care}")
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _not_drawn(error: AmplyError) -> Text:
@@ -220,88 +282,3 @@ def _of_a_meeting(demand: Demand) -> tuple[str, ...]:
             cheapest.setdefault((family[0], size), name)
     chosen = {cluster.node_type, *cheapest.values()}
     return (*(name for name in names if name in chosen), *(chosen - set(names)))
-
-
-def notebooks() -> list[Path]:
-    """The toolkit's notebooks, in their order."""
-    return sorted(NOTEBOOKS_DIR.glob("[0-9][0-9]_*.ipynb"))
-
-
-def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[Path]:
-    """Run notebooks top to bottom in fresh kernels and save the executed copies under `out`; their paths.
-
-    Raises AmplyError naming the notebook and its cell's own error, BadInput where `out` cannot be written and
-    DiskFull; the sources are never written to.
-    """
-    import asyncio
-
-    with on_disk(out):
-        out.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve()),
-                                STATIC_VARIABLE: "1"}
-
-    async def execute_all() -> list[Path]:
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(path: Path) -> Path:
-            async with at_once:
-                return await _execute_one(path, out / path.name, environment)
-
-        return list(await asyncio.gather(*(one(path) for path in paths)))
-
-    return asyncio.run(execute_all())
-
-
-async def _execute_one(path: Path, target: Path, environment: Mapping[str, str]) -> Path:
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path.name} is no notebook", got=str(error).strip()[:300],
-                       do="restore the file") from error
-
-    async def executed(starts: int) -> None:
-        client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3",
-                                extra_arguments=["--log-level=ERROR"],
-                                resources={"metadata": {"path": str(path.parent)}})
-        try:
-            await client.async_execute(env=environment)
-        except DeadKernelError:
-            raise
-        except RuntimeError:  # it did not start
-            atexit.unregister(client._cleanup_kernel)  # nbclient leaves it, to fail at exit
-            if starts == 1:
-                raise
-            await executed(starts - 1)
-
-    try:
-        await executed(_STARTS)
-    except CellExecutionError as error:
-        raise AmplyError(f"the notebook {path.name} failed", got=f"{error.ename}: {error.evalue}"[:300],
-                         do="correct what it names, or run it in JupyterLab to see the cell") from error
-    except (CellTimeoutError, RuntimeError) as error:  # DeadKernelError is one
-        raise AmplyError(f"the notebook {path.name} was not executed", got=str(error).strip()[:300],
-                         do="free memory and CPU, or run it in JupyterLab to see the cell") from error
-    with on_disk(target), replacing(target) as partial:
-        nbformat.write(notebook, partial)
-    return target
-
-
-def open_lab(run: str | None) -> int:
-    """JupyterLab on the notebooks, with a run chosen; its exit code. Raises BadRun for no recording."""
-    if not notebooks():
-        raise BadInput("there are no notebooks", got=str(NOTEBOOKS_DIR),
-                       do="run this from a checkout of amply-capacity")
-    environment = dict(os.environ)
-    if run:
-        chosen = read_run(run)
-        chosen.need_load()
-        environment[RUN_VARIABLE] = str(chosen.directory.resolve())
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={NOTEBOOKS_DIR}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # JupyterLab asks root for it; it listens on loopback, with a token
-    command.append(str(notebooks()[0]))
-    return subprocess.run(command, env=environment, check=False).returncode

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from amply_capacity.errors import BadRun
 from amply_capacity.run.histogram import quantile_us
 from amply_capacity.run.reader import Run, all_runs
 
-__all__ = ["listed", "run_row"]
+__all__ = ["listed", "run_label", "run_row"]
 
 
-def listed() -> list[dict[str, Any]]:
-    """A row for each whole run under `data/runs/`, newest first."""
-    return [run_row(run) for run in all_runs()]
+def listed(most: int | None = None) -> list[dict[str, Any]]:
+    """A row for each whole run under `data/runs/`, newest first, so many at most."""
+    return [run_row(run) for run in all_runs()[:most]]
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -41,3 +42,13 @@ def run_row(run: Run) -> dict[str, Any]:
     p99_ms = quantile_us(times["bucket_us"], times["count"], 0.99) / 1000.0 if len(times) else None
     return row | {"operations_per_second": round(done / (last - first + 1), 1), "clock": clock,
                   "p99_ms": p99_ms}
+
+
+def run_label(row: Mapping[str, Any]) -> str:
+    """A run in a line: `2026-11-23 21:05 · mixed · complete · 1,000/s · p99 0.61 ms`."""
+    parts = [str(row["started_at"])[:16].replace("T", " "), str(row["scenario"]), str(row["verdict"])]
+    if row["operations_per_second"] is not None:
+        parts.append(f"{row['operations_per_second']:,.0f}/s")
+    if row["p99_ms"] is not None:
+        parts.append(f"p99 {row['p99_ms']:.3g} ms")
+    return " · ".join(parts)

@@ -19,6 +19,7 @@ from amply_capacity.report import production_tables
 from amply_capacity.report.bought import bought
 from amply_capacity.report.figures import CONSTRAINTS
 from amply_capacity.report.numbers import assumed, plain
+from amply_capacity.report.replica_words import amount_of, number_name, rounded
 from amply_capacity.run.reader import Run
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ __all__ = [
     "footprint",
     "headroom",
     "influences",
+    "learned",
     "months",
     "open_predictions",
     "operations",
     "ranked",
+    "runs",
     "scores",
     "server",
+    "setups",
     "specification_costs",
     "strategies",
     "upgrades",
@@ -46,6 +50,16 @@ __all__ = [
 Plan = Mapping[str, Any]
 _HEADROOM = ["constraint", "unit", "needed_mid", "needed_low", "needed_high", "available", "available_is",
              "headroom_percent"]
+
+
+def runs(rows: Sequence[Mapping[str, Any]], chosen: str) -> Styler:
+    """Runs at a glance, as `runs list` shows them; `chosen` is the directory of the one that is marked."""
+    frame = pd.DataFrame([{
+        "": "▶" if row["directory"] == chosen else "", "run": row["run"], "verdict": row["verdict"],
+        "scenario": row["scenario"], "operations/s": row["operations_per_second"], "p99 ms": row["p99_ms"],
+        "recorded, UTC": str(row["started_at"])[:16].replace("T", " "),
+    } for row in rows]).astype(dict.fromkeys(("operations/s", "p99 ms"), "float64"))
+    return _shown(frame, {"operations/s": "{:,.0f}", "p99 ms": "{:.3g}"})
 
 
 def operations(run: Run) -> Styler:
@@ -134,7 +148,8 @@ def influences(plan: Plan) -> Styler:
 
 def excuses(plan: Plan) -> Styler:
     """Why each other node type was not chosen."""
-    return _shown(pd.DataFrame(plan["excuses"], columns=["node_type", "constraint", "reason"]), {})
+    frame = pd.DataFrame(plan["excuses"], columns=["node_type", "constraint", "reason"])
+    return _shown(frame.rename(columns={"node_type": "node type"}), {})
 
 
 def break_even(plan: Plan) -> Styler:
@@ -143,6 +158,31 @@ def break_even(plan: Plan) -> Styler:
     names = [name.replace("_", " ") for name in values]
     frame = pd.DataFrame({"quantity": names, "breaks even at": values.values()})
     return _shown(frame, {"breaks even at": plain})
+
+
+def setups(plan: Plan) -> Styler:
+    """Ways to run the chosen nodes, in the first month: medians with the 5–95 % of worlds, dollars expected.
+    """
+    rows = [{
+        "way": one["name"], "nodes": one["usd_per_month"],
+        **{name: f"{rounded(one[key]['mid'])} ({rounded(one[key]['low'])} – {rounded(one[key]['high'])})"
+           for name, key in (("minutes away", "downtime_minutes"), ("sessions lost", "lost_sessions"),
+                             ("writes lost", "lost_writes"))},
+        "agreement allows": one["promised_minutes"], "outages": one["outage_usd"]["expected"],
+        "in all": one["total_usd"]["expected"], "5 %": one["total_usd"]["low"],
+        "95 %": one["total_usd"]["high"], "cheapest in": one["probability_cheapest"],
+    } for one in plan["replica"]["setups"]]
+    money = dict.fromkeys(("nodes", "outages", "in all", "5 %", "95 %"), "${:,.2f}")
+    return _shown(pd.DataFrame(rows), {**money, "agreement allows": "{:.3g} min", "cheapest in": "{:.0%}"})
+
+
+def learned(plan: Plan) -> Styler:
+    """What history and drills have narrowed: low, median and high before and now, and by what."""
+    rows = [{"number": number_name(one["number"]),
+             **{name: " – ".join(amount_of(one["number"], one[when][key]) for key in ("low", "mid", "high"))
+                for name, when in (("believed before", "before"), ("now", "now"))},
+             "because of": one["how"], "runs": ", ".join(one["runs"])} for one in plan["replica"]["learned"]]
+    return _shown(pd.DataFrame(rows, columns=["number", "believed before", "now", "because of", "runs"]), {})
 
 
 def upgrades(plan: Plan) -> Styler:
@@ -154,18 +194,20 @@ def upgrades(plan: Plan) -> Styler:
 
 
 def months(plan: Plan) -> Styler:
-    """The bill of each month: the 5, 25, 50, 75 and 95 % worlds."""
-    columns = ["month", "node_type", "shards", "usd_low", "usd_lower", "usd_mid", "usd_upper", "usd_high",
-               "nothing_fits"]
-    frame = pd.DataFrame(plan["months"])[columns]
-    frame = frame.astype({name: "float64" for name in columns if "usd" in name})
-    money = {name: "${:,.2f}" for name in columns if "usd" in name}
-    return _shown(frame, {**money, "nothing_fits": "{:.1%}"})
+    """The bill of each month in dollars: the 5, 25, 50, 75 and 95 % worlds."""
+    money = {"usd_low": "5 %", "usd_lower": "25 %", "usd_mid": "median", "usd_upper": "75 %",
+             "usd_high": "95 %"}
+    frame = pd.DataFrame(plan["months"])[["month", "node_type", "shards", *money, "nothing_fits"]]
+    frame = frame.astype(dict.fromkeys(money, "float64")).rename(
+        columns={**money, "node_type": "node type", "nothing_fits": "nothing fits"})
+    return _shown(frame, {**dict.fromkeys(money.values(), "${:,.2f}"), "nothing fits": "{:.1%}"})
 
 
 def bill(plan: Plan) -> Styler:
     """The lines of the first month's bill, with their sources."""
-    return _shown(pd.DataFrame(plan["bill"]["lines"]), {"usd": "${:,.2f}", "quantity": "{:,}"})
+    frame = pd.DataFrame(plan["bill"]["lines"]).rename(
+        columns={"usd": "USD", "usd_per_unit": "USD per unit", "as_of": "as of"})
+    return _shown(frame, {"USD": "${:,.2f}", "USD per unit": "${:g}", "quantity": "{:,}"})
 
 
 def assumptions(plan: Plan) -> Styler:
@@ -215,8 +257,10 @@ def specification_costs() -> Styler:
 def _shown(frame: pd.DataFrame, formats: Mapping[str, Any]) -> Styler:
     """The frame as a table; `formats`: a format string or function by column. Numbers go to the right."""
     sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame.columns]
-    return (
+    shown = (
         frame.style.format(dict(formats), na_rep="not known", escape="html").hide(axis="index")
         .apply(lambda _: [f"text-align: {side}" for side in sides], axis="columns")
-        .set_table_styles([{"selector": "th", "props": "text-align: left"}])
+        .set_table_styles([{"selector": f"th.col{place}", "props": f"text-align: {side}"}
+                           for place, side in enumerate(sides)])
     )
+    return shown.set_caption("none") if frame.empty else shown

@@ -226,8 +226,9 @@ def all_runs() -> list[Run]:
 
 
 def newest_or_example() -> Run:
-    """The newest run recorded here, imports left out, else the example that ships with the toolkit."""
-    return next((run for run in all_runs() if not run.is_imported), None) or read_run(EXAMPLE_RUN)
+    """The newest run recorded here, imports and drills left out, else the example that ships."""
+    undisturbed = (run for run in all_runs() if not run.is_imported and not run.manifest.get("drill"))
+    return next(undisturbed, None) or read_run(EXAMPLE_RUN)
 
 
 def _locate(directory: Path | str) -> Path:

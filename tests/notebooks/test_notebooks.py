@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 from amply_capacity.catalog.prices import price
 from amply_capacity.errors import AmplyError, BadInput, BadRun
@@ -22,20 +23,22 @@ from amply_capacity.interval import Interval
 from amply_capacity.model import latency_curve
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.plan.demand import load_demand
+from amply_capacity.report import notebook_files
 from amply_capacity.report import notebooks as module
 from amply_capacity.report.look import Picture
-from amply_capacity.report.notebooks import Text, execute, notebooks, open_lab, open_ledger, open_session
+from amply_capacity.report.notebook_files import execute, notebooks, open_lab
+from amply_capacity.report.notebooks import Text, open_ledger, open_session
 from amply_capacity.run.reader import read_run
 
 # With the plan's tests: xdist starts the largest groups first, and these take long.
 pytestmark = pytest.mark.xdist_group("plan")
 
 DEMAND = DATA_DIR / "demand.example.toml"
-NAMES = ["01_run_review", "02_node_sizing", "03_replica_decision", "04_cost_projection",
-         "05_prediction_check"]
+NAMES = ["00_start_here", "01_run_review", "02_node_sizing", "03_replica_decision",
+         "04_cost_projection", "05_prediction_check"]
 MOST_LINES = 10
 DRAWING = re.compile(
-    r"^(\w*figures?|session)\.(?!run_summary|silent_throttling|throughput_notes|what_if)\w+\(")
+    r"^(\w*figures?\.\w+\(|session\.draw\((figures\.|session\.(?!silent_throttling|throughput_notes|opening)))")
 """A cell that is one call of a figure."""
 
 
@@ -56,7 +59,7 @@ def write_notebook(path: Path, *cells: str) -> Path:
     return path
 
 
-def test_the_five_notebooks_are_there_in_order() -> None:
+def test_the_notebooks_are_there_in_order() -> None:
     assert [path.stem for path in notebooks()] == NAMES
 
 
@@ -93,15 +96,39 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
                 (output,) = cell.outputs
                 ET.fromstring(output.data["image/svg+xml"])
                 drawn += 1
-        assert drawn >= 1, f"{path.name} has no figure"
-    assert read_run(example_run).name in executed[0].read_text(), "it worked on the run it was given"
-    notes = shown(executed[1], "session.throughput_notes()")["text/markdown"]
+        assert drawn >= 1 or path.stem == NAMES[0], f"{path.name} has no figure"
+    start, review, sizing, *_, check = executed
+    name = read_run(example_run).name
+    assert name in shown(start, "start.opening()")["text/html"], "it worked on the run it was given"
+    assert "01_run_review.ipynb" in shown(start, "start.questions()")["text/html"]
+    assert name in shown(review, "session.run_summary")["text/html"]
+    notes = shown(sizing, "session.throughput_notes")["text/markdown"]
     assert re.search(r"Read with care:\*\* \d+ times the fastest rate that was run", notes)
-    silent = shown(executed[1], "session.silent_throttling()")["text/markdown"]
+    silent = shown(sizing, "session.silent_throttling")["text/markdown"]
     assert silent.startswith("A cache.t3.micro is throttled from")
-    assert "intervals held the truth" in shown(executed[4], "open_ledger()")["text/markdown"]
-    asked = shown(executed[1], "session.what_if()")["text/html"]
+    assert "intervals held the truth" in shown(check, "open_ledger()")["text/html"]
+    asked = shown(sizing, "session.what_if()")["text/html"]
     assert "twice the users" in asked, "nobody is there to move a slider: the table stands instead"
+
+
+def test_a_saved_notebook_is_exported_with_the_last_answer_in_place_of_its_widgets(
+        example_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMPLY_RUN", str(example_run))
+    path = write_notebook(tmp_path / "live.ipynb", "from amply_capacity.report import figures\n"
+                          "from amply_capacity.report.notebooks import open_session\n"
+                          "session = open_session()\nasked = session.what_if()\nasked",
+                          "session.pick_run()", "session.draw(figures.throughput)",
+                          "shown = asked.move(users=77_000.0)")
+    notebook = nbformat.read(path, as_version=4)
+    # As JupyterLab saves it: without the state of its widgets.
+    NotebookClient(notebook, timeout=120, kernel_name="python3", store_widget_state=False).execute()
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert "77,000 users" in page
+    assert "25,000 users" not in page
+    assert "In JupyterLab there are sliders here." in page
+    assert "In JupyterLab another run can be picked here." in page
+    assert re.search(r"jp-RenderedSVG[^<>]*>\s*<(img|svg)", page)
+    assert "application/vnd.jupyter.widget-view+json" not in page
 
 
 def shown(path: Path, call: str) -> Any:
@@ -165,9 +192,8 @@ def test_a_session_opens_the_run_that_the_environment_names(
     assert session.demand == DEMAND
     assert [run["run_id"] for run in session.plan["evidence"]] == [recorded.name]
     assert session.plan["chosen"]["node_type"] in session._repr_markdown_()
-    assert f"the run is {recorded.verdict}" in session.run_summary._repr_markdown_()
-    for warning in session.plan["evidence"][0]["warnings"]:
-        assert warning in session._repr_markdown_()
+    assert f"the run is {recorded.verdict}" in session.run_summary()._repr_markdown_()
+    assert {*session.plan["evidence"][0]["warnings"]} <= {*session.opening().cautions}
 
 
 def test_a_session_takes_the_run_and_demand_given_before_those_of_the_environment(
@@ -257,14 +283,15 @@ def test_the_meeting_opens_jupyterlab_on_the_notebooks_with_the_run_chosen(
     seen = tmp_path / "seen.json"
     fake = tmp_path / "python"
     fake.write_text(f"""#!/bin/sh
-printf '{{"run": "%s", "words": "%s"}}' "$AMPLY_RUN" "$*" > {seen}
+printf '{{"run": "%s", "words": "%s", "config": "%s"}}' "$AMPLY_RUN" "$*" "$JUPYTER_CONFIG_PATH" > {seen}
 exit 3
 """)
     fake.chmod(0o755)
     monkeypatch.delenv("AMPLY_RUN", raising=False)
-    monkeypatch.setattr(module.sys, "executable", str(fake))
+    monkeypatch.setattr(notebook_files.sys, "executable", str(fake))
     assert open_lab(str(example_run)) == 3
     told = json.loads(seen.read_text())
     assert told["run"] == os.fspath(example_run.resolve())
     assert told["words"].startswith("-m jupyterlab --notebook-dir=")
-    assert told["words"].endswith("01_run_review.ipynb")
+    assert told["words"].endswith("00_start_here.ipynb")
+    assert told["config"].startswith(os.fspath(Path(notebook_files.__file__).parent / "jupyter"))

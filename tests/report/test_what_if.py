@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields, replace
-from datetime import date
+from typing import Any
 
+import IPython.display
 import pytest
 
 from amply_capacity.files import EXAMPLE_RUN, ROOT
 from amply_capacity.model.digest import digest
 from amply_capacity.plan.demand import Demand, load_demand
 from amply_capacity.report import what_if as module
+from amply_capacity.report.controls import box
+from amply_capacity.report.live import Html
 from amply_capacity.report.what_if import DRAFT_WORLDS, STATIC_VARIABLE, Question, WhatIf
 from amply_capacity.run.reader import read_run
 
@@ -23,7 +26,7 @@ def demand() -> Demand:
 
 @pytest.fixture
 def asked(demand: Demand) -> WhatIf:
-    return WhatIf([digest(read_run(EXAMPLE_RUN))], demand, date(2026, 11, 23))
+    return WhatIf(digest(read_run(EXAMPLE_RUN)), demand)
 
 
 def test_the_demands_own_numbers_change_nothing_but_what_may_be_chosen(demand: Demand) -> None:
@@ -66,10 +69,10 @@ def test_when_the_hand_rests_all_worlds_are_planned(asked: WhatIf, monkeypatch: 
     shown: list[str] = []
 
     class Shown:
-        def __setattr__(self, name: str, value: str) -> None:
-            shown.append(value)
+        def show(self, drawn: Html) -> None:
+            shown.append(drawn.html)
 
-    asked._shown = Shown()
+    asked._shown = Shown()  # type: ignore[assignment]
 
     async def hand() -> None:
         for users in (30_000.0, 35_000.0, 40_000.0):
@@ -87,12 +90,58 @@ def test_when_the_hand_rests_all_worlds_are_planned(asked: WhatIf, monkeypatch: 
     assert len(shown) == 4, "a move before the rest is over is not planned in full"
 
 
-def test_jupyter_gets_sliders_and_an_export_the_table(asked: WhatIf, monkeypatch: pytest.MonkeyPatch) -> None:
-    live = asked._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in live
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is shown in a notebook."""
+    found: list[Any] = []
+    monkeypatch.setattr(IPython.display, "display", lambda shown, **_: found.append(shown))
+    return found
+
+
+def test_jupyter_gets_sliders_with_the_answer_as_an_output_of_its_own(
+        asked: WhatIf, displayed: list[Any]) -> None:
+    asked._ipython_display_()
+    sliders, answer = displayed
+    assert "application/vnd.jupyter.widget-view+json" in sliders
+    assert "In JupyterLab there are sliders here" in sliders["text/html"]
+    assert isinstance(answer, Html)
+
+
+def test_an_export_gets_a_table_of_usual_questions(
+        asked: WhatIf, displayed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STATIC_VARIABLE, "1")
-    static = asked._repr_mimebundle_()
-    assert set(static) == {"text/html", "text/plain"}
-    assert static["text/html"] == live["text/html"]
-    assert static["text/html"].count("<tr>") >= 8
-    assert "on valkey" in static["text/html"]
+    asked._ipython_display_()
+    (table,) = displayed
+    assert table.html.count("<tr>") >= 8
+    assert "on valkey" in table.html
+    assert "From run 20261123T210543Z-mixed-f69989" in table.html
+
+
+def test_an_answer_says_what_was_asked_and_of_which_run(asked: WhatIf) -> None:
+    drawn = asked.move(users=30_000.0, growth_percent=5.0)
+    assert ("30,000 users, +5 % a month, peak 3 times the mean, tightest p99 3 ms, us-east-1, redis, "
+            "on demand. draft of") in drawn
+    assert "run 20261123T210543Z-mixed-f69989" in drawn
+
+
+def test_another_run_answers_the_same_question(asked: WhatIf) -> None:
+    before = asked.move(users=30_000.0)
+    footprint = asked._evidence.footprint
+    assert footprint.session_bytes
+    larger = replace(footprint, session_bytes=footprint.session_bytes.scaled(9.0))
+    after = asked.rest_on(replace(asked._evidence, footprint=larger))
+    assert asked.question.users == 30_000.0
+    assert "30,000 users" in after
+    assert before.split("</b>")[0] != after.split("</b>")[0]
+
+
+def test_no_slider_moves_what_the_demand_says_by_itself(demand: Demand) -> None:
+    now = {"users": 25_000.0, "growth_percent": 7.3, "peak_to_mean": 3.1, "p99_ms": 2.9,
+           "region": "us-east-1", "engine": "redis", "term": "on_demand"}
+    sliders = [one for column in box(now, ["us-east-1"], ["redis"], ["on_demand"], print).children
+               for one in column.children]
+    for one in sliders[1:4]:
+        steps = (one.value - one.min) / one.step
+        assert steps == pytest.approx(round(steps)), one.description
+        assert one.min <= one.value <= one.max
+    assert [one.value for one in sliders] == list(now.values())
