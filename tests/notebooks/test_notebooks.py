@@ -38,7 +38,7 @@ NAMES = ["00_start_here", "01_run_review", "02_node_sizing", "03_replica_decisio
          "04_cost_projection", "05_prediction_check"]
 MOST_LINES = 10
 DRAWING = re.compile(
-    r"^(\w*figures?\.\w+\(|session\.draw\((figures\.|session\.(?!silent_throttling|throughput_notes|opening)))")
+    r"^(\w*figures?\.\w+\(|session\.draw\((figures\.|session\.(?!silent_throttling|throughput_notes|opening|beside)))")
 """A cell that is one call of a figure."""
 
 
@@ -249,6 +249,7 @@ def test_a_session_whose_run_cannot_answer_says_so_where_the_figures_were(tmp_pa
         assert "closed loop" in shown_instead.markdown
     assert isinstance(session.credit_week(), Picture), "the mean needs no response time"
     session.run.__dict__["requests"] = session.run.requests[session.run.requests["use_case"] == "cache"]
+    session.run.__dict__.pop("sound_requests")
     without_operations = session.credit_week()
     assert isinstance(without_operations, Text)
     assert "Not drawn" in without_operations.markdown
