@@ -19,12 +19,13 @@ _FOUND: list[str] = []
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    _FOUND.extend(leaks([Path(os.environ["AMPLY_STATE_DIR"])]))
+    _FOUND.extend(leaks([Path(os.environ["AMPLY_STATE_DIR"])], is_quick=True))
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:  # one of several processes, whose temporary directories lie within the first one's
         output["leaks"], output["seeds"] = _FOUND, [str(path) for path in SEEDS]
         return
-    _FOUND.extend(leaks([session.config._tmp_path_factory.getbasetemp()]))  # type: ignore[attr-defined]
+    directory = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    _FOUND.extend(leaks([directory], is_quick=True))
     if _FOUND:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -28,6 +28,7 @@ from amply_capacity.files import ROOT
 REGION = "eu-west-1"
 DAY = date(2026, 11, 28)
 PATIENCE_SECONDS = 60.0
+KEPT = (f"{REGION},", "us-east-1,", "us-east-2,", "us-west-2,")
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,13 @@ def shipped() -> PriceTable:
 
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the price table, in the place of the shipped one."""
+    """A copy of the price table, of a few regions, in the place of the shipped one."""
     directory = tmp_path / "catalog"
     directory.mkdir()
-    for name in ("prices.csv", "rates.csv", "sources.csv"):
+    for name in ("rates.csv", "sources.csv"):
         shutil.copy(CATALOG_DIR / name, directory)
+    header, *rows = (CATALOG_DIR / "prices.csv").read_text().splitlines(keepends=True)
+    (directory / "prices.csv").write_text(header + "".join(row for row in rows if row.startswith(KEPT)))
     monkeypatch.setattr(files, "CATALOG_DIR", directory)
     for module in (prices, serverless):
         monkeypatch.setattr(module, "CATALOG_DIR", directory)

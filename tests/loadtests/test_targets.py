@@ -30,7 +30,7 @@ from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
 
 SESAME = seeded("sesame")
-_SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60", "--think-time-ms", "5")
+_SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60", "--think-time-ms", "1")
 
 
 def _refused(*options: str, directory: Path, scenario: str = "cache", **environment: str) -> str:
