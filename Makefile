@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONWARNINGS ?=
 
-.PHONY: setup demo test coverage lint bench baselines clean lock
+.PHONY: setup demo test coverage lint bench baselines docs clean lock
 
 setup: .setup
 
@@ -42,7 +42,13 @@ bench: setup
 
 # The plans that tests/plan/test_baselines.py keeps: look at the difference before you commit it.
 baselines: setup
-	@$(BIN)/python tests/plan/baseline_demands.py
+	@PYTHONPATH=tests $(BIN)/python tests/plan/baseline_demands.py
+
+# The pages that describe the command line and the demand are written from them.
+docs: setup
+	@$(BIN)/python tests/docs_reference.py
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "docs  reports/docs/index.html"
 
 lock:
 	uv pip compile --universal --generate-hashes --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml --output-file requirements/lock.txt

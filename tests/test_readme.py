@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
-import typer
+from command_words import parse, parse_locust
 
-from amply_capacity.cli import app
 from amply_capacity.files import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -34,24 +29,23 @@ def code_lines() -> Iterator[str]:
 
 def commands(program: str) -> list[list[str]]:
     """The calls of a program there, as words; a lone name in running text is none."""
-    calls = [shlex.split(line, comments=True) for line in dict.fromkeys(code_lines())
-             if line.startswith(f"{program} ")]
+    lines = [re.sub(r"\[(--[^\]]+)\]", r"\1", line) for line in dict.fromkeys(code_lines())]
+    calls = [shlex.split(line, comments=True) for line in lines if line.startswith(f"{program} ")]
     return [call[1:] for call in calls if call]
 
 
 @pytest.mark.parametrize("words", commands("amply-capacity"), ids=" ".join)
 def test_a_command_of_the_readme_parses(words: list[str]) -> None:
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command, info_name="amply-capacity")
-    rest = words
-    while isinstance(command, click.Group):
-        _, command, rest = command.resolve_command(context, list(rest))
-        assert command is not None
-        context = click.Context(command, parent=context, info_name=command.name)
-    try:
-        command.make_context(command.name, list(rest), parent=context.parent)
-    except click.MissingParameter:
-        assert len(rest) == 0, "a command that is only named may go without its arguments"
+    parse(words)
+
+
+@pytest.mark.parametrize("words", ["plan --no-such-option", "cluster fly", "runs show", "fly"])
+def test_a_command_that_is_wrong_would_not_parse(words: str) -> None:
+    if words == "runs show":
+        parse(words.split())  # only named
+        words += " one two"
+    with pytest.raises(Exception, match=r"o such|no command|unexpected"):
+        parse(words.split())
 
 
 def test_the_readme_shows_the_daily_commands() -> None:
@@ -65,17 +59,8 @@ def test_the_locust_lines_of_the_readme_are_accepted_by_locust_with_our_options(
     scenarios = {words[words.index("-f") + 1] for words in calls}
     for scenario in scenarios:
         assert (ROOT / scenario).is_file(), scenario
-    # In a process of its own: Locust patches the one that it is imported into.
-    script = ("import json, sys, locust\n"
-              "from locust.argument_parser import get_parser\n"
-              "from amply_capacity.load.options import add_options, read_options\n"
-              "locust.events.init_command_line_parser.add_listener(add_options)\n"
-              "for words in json.loads(sys.argv[1]):\n"
-              "    read_options(get_parser(default_config_files=[]).parse_args(words))\n")
-    parsed = [words for words in calls if "--help" not in words]
-    done = subprocess.run([sys.executable, "-c", script, json.dumps(parsed)], capture_output=True, text=True,
-                          timeout=60, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert parse_locust([words for words in calls if "--help" not in words]) == ""
+    assert "--no-such" in parse_locust([["-f", "loadtests/mixed.py", "--no-such"]])
 
 
 def test_the_files_and_pictures_that_the_readme_links_to_are_there() -> None:

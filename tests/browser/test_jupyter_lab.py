@@ -23,7 +23,7 @@ DECIDED = re.compile(rf"\. {WORLDS:,} worlds, run")
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on the example run, with one more run that was recorded here."""
     shutil.copytree(EXAMPLE_RUN, RUNS_DIR / NAME)
     file = RUNS_DIR / NAME / "run.json"
