@@ -6,7 +6,7 @@ rests on is in it: the runs, the assumptions, what decides it, and why each othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -21,8 +21,8 @@ from amply_capacity.plan.bill import ServerlessBill
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.excuses import excuses_of
 from amply_capacity.plan.failure_knowledge import learn
-from amply_capacity.plan.fit import Fit, fit_of
 from amply_capacity.plan.influence import Influence, Reversal, influences, reversal
 from amply_capacity.plan.measured import Measured, measured
 from amply_capacity.plan.needs import Needs, needs
@@ -30,13 +30,13 @@ from amply_capacity.plan.objectives import Objective, objectives
 from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
 from amply_capacity.plan.projection import Month, Upgrade, month_names, projection, upgrades
+from amply_capacity.plan.ranked import Ranked, option_fit, ranked_of
 from amply_capacity.plan.regret import Choice, scored
 from amply_capacity.plan.replica_case import replica_case
 from amply_capacity.plan.replicas import ReplicaDecision, decide
 from amply_capacity.plan.search import Found, search
 from amply_capacity.plan.serverless_option import (
     ServerlessOption,
-    serverless_excuse,
     serverless_months,
     serverless_options,
 )
@@ -47,33 +47,9 @@ from amply_capacity.plan.withholding import Withheld, withheld
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
-__all__ = ["SCHEMA", "Plan", "Ranked", "make_plan"]
+__all__ = ["SCHEMA", "Plan", "make_plan"]
 
 SCHEMA = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """An option that fits, with its bill and what choosing it would cost and regret."""
-
-    fit: Fit | None
-    """None where nothing can be too small (serverless)."""
-    bill: Bill | ServerlessBill
-    option: Option | ServerlessOption
-    score: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        binding = None if self.fit is None else self.fit.binding
-        left = None if binding is None else binding.share_left
-        return {
-            **self.option.as_json(),
-            "usd_per_month": self.bill.usd_per_month,
-            "region": self.bill.region,
-            "probability": None if self.fit is None else round(self.fit.probability, 4),
-            "binding": None if binding is None else binding.constraint,
-            "headroom_percent": None if left is None else round(100.0 * left, 2),
-            **self.score,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +164,12 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     found, replica = _decided(sold, demand, need, load, drawn, months)
     way, taken, nodes = found.way, found.way.path(found.place), found.way.options[found.place]
     choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, load, drawn)
-    ranked = _ranked(choice, demand, need)
+    ranked = ranked_of(choice, demand, need)
     chosen = choice.chosen.option
     serverless = chosen if isinstance(chosen, ServerlessOption) else None
 
     def short_of(option: Option, row: int) -> str:
-        return _fit(option, demand, need, row + 1).binding.constraint
+        return option_fit(option, demand, need, row + 1).binding.constraint
 
     place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
     second = choice.runner_up
@@ -201,9 +177,9 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
                 serverless)
     return Plan(
         ranked=ranked,
-        excuses=() if is_draft else (*_excuses(sold, demand, need, ranked, nodes), *excuses),
+        excuses=() if is_draft else (*excuses_of(sold, demand, need, ranked, nodes), *excuses),
         replica=replica if is_draft else replace(
-            replica, beside=replica_case(case, replica, _fit(nodes, demand, need, min(
+            replica, beside=replica_case(case, replica, option_fit(nodes, demand, need, min(
                 demand.plan.review_months, demand.plan.horizon_months)), evidences, learned).as_json()),
         months=(serverless_months(serverless, months) if serverless
                 else projection(taken, way.options, months)),
@@ -276,22 +252,10 @@ def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, load: Workload,
     return found, verdict
 
 
-def _ranked(choice: Choice, demand: Demand, need: Needs) -> tuple[Ranked, ...]:
-    region, review = demand.cluster.region, min(demand.plan.review_months, demand.plan.horizon_months)
-    return tuple(Ranked(_fit(one.option, demand, need, review) if isinstance(one.option, Option) else None,
-                        one.option.bill(region), one.option, choice.as_json(one, share))
-                 for one, share in zip(choice.scored, choice.probability_best(), strict=True))
-
-
-def _fit(option: Option, demand: Demand, need: Needs, month: int) -> Fit:
-    return fit_of(option.node, demand, need, month, shards=option.shards, replicas=option.replicas,
-                  engine=option.engine)
-
-
 def _nothing_fits(sold: Sequence[Offer], demand: Demand, need: Needs) -> BadInput:
     review = min(demand.plan.review_months, demand.plan.horizon_months)
     most = shard_counts(demand, demand.cluster.replicas)[-1]
-    tried = [_fit(one.option(most, 0, demand.terms[0]), demand, need, review) for one in sold]
+    tried = [option_fit(one.option(most, 0, demand.terms[0]), demand, need, review) for one in sold]
     nearest = max(tried, key=lambda fit: (fit.probability, fit.binding.least_left))
     where = "one shard" if most == 1 else f"up to {most} shards"
     more = "" if demand.application.cluster_mode else ", let the application run in cluster mode"
@@ -299,51 +263,6 @@ def _nothing_fits(sold: Sequence[Offer], demand: Demand, need: Needs) -> BadInpu
                     got=f"nearest is {nearest.node_type}, which {nearest.reason}",
                     do="allow more node types, lower reserved_memory_percent or slo.free_memory_percent"
                        f"{more}, or split the users over several clusters")
-
-
-def _excuses(sold: Sequence[Offer], demand: Demand, need: Needs, ranked: Sequence[Ranked],
-             nodes: Option) -> list[Excuse]:
-    """One for each node type and engine but the chosen one's, on as many shards as the best one of nodes.
-
-    And one for serverless of each engine.
-    """
-    chosen, review = ranked[0].option, min(demand.plan.review_months, demand.plan.horizon_months)
-    scores = {one.option.name: one for one in reversed(ranked)}
-    excuses = [_serverless_excuse(demand, engine, chosen, scores) for engine in demand.engines
-               if f"serverless, {engine}" != chosen.name]
-    for offer in sold:
-        option = offer.option(nodes.shards, nodes.replicas, demand.terms[0])
-        if option.name == chosen.name:
-            continue
-        fit = _fit(option, demand, need, review)
-        if not fit.is_enough:
-            excuses.append(Excuse(fit.node_type, fit.binding.constraint, fit.reason, offer.engine))
-            continue
-        excuses.append(Excuse(fit.node_type, "price", _dearer(option, chosen, scores), offer.engine))
-    return excuses
-
-
-def _serverless_excuse(demand: Demand, engine: str, chosen: Option | ServerlessOption,
-                       scores: Mapping[str, Ranked]) -> Excuse:
-    barred = serverless_excuse(demand, engine)
-    if barred is not None:
-        return barred
-    option = scores[f"serverless, {engine}"].option
-    return Excuse("serverless", "price", _dearer(option, chosen, scores), engine)
-
-
-def _dearer(option: Option | ServerlessOption, chosen: Option | ServerlessOption,
-            scores: Mapping[str, Ranked]) -> str:
-    """By how much, and in which worlds it is the best all the same."""
-    more = option.usd_per_month - chosen.usd_per_month
-    reason = f"fits, but costs {more:,.2f} USD a month more" if more > 0.0 else (
-        "fits at the same price, with no more memory" if more == 0.0 else
-        f"costs {-more:,.2f} USD a month less")
-    if option.name in scores:
-        score = scores[option.name].score
-        reason += (f"; its regret is {score['regret_usd_per_month']['expected']:,.2f} USD a month, "
-                   f"and it is the best in {100 * score['probability_best']:.1f} % of the worlds")
-    return reason
 
 
 def _alternatives(demand: Demand, chosen: Bill | ServerlessBill) -> tuple[dict[str, Any], ...]:
