@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,18 @@ def _mapped(work: Callable[[FleetRow], dict[str, Any]],
     others = set(active_children())
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _leave_interrupts) as pool:
         try:
-            yield pool.map(work, rows, chunksize=_CHUNK)
+            # One by one and not pool.map: that cancels what is waiting, and a pool whose workers are
+            # terminated then dies of it with a traceback of its own.
+            parts = [pool.submit(_each, work, rows[at:at + _CHUNK]) for at in range(0, len(rows), _CHUNK)]
+            yield chain.from_iterable(part.result() for part in parts)
         except BaseException:
             for worker in set(active_children()) - others:
                 worker.terminate()
             raise
+
+
+def _each(work: Callable[[FleetRow], dict[str, Any]], rows: Sequence[FleetRow]) -> list[dict[str, Any]]:
+    return [work(row) for row in rows]
 
 
 def _leave_interrupts() -> None:
