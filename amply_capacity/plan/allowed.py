@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
+from amply_capacity.plan.quantity import Percent
+
 __all__ = ["MOST_REPLICAS", "MOST_SHARDS", "Allowed", "Application"]
 
 _STRICT: ConfigDict = {"extra": "forbid"}
@@ -48,3 +50,6 @@ class Application:
     cluster_mode: StrictBool = False
     """Whether it may run on several shards or serverless. As the specification's code stands it may not: to
     log out everywhere is one DEL of many keys (CROSSSLOT), and Celery's result backend knows no cluster."""
+    hot_percent: Percent | None = None
+    """Of the values' bytes what is read or written regularly: the rest may lie on the SSD of a node with data
+    tiering (r6gd). None: not known, so that only its memory counts."""

@@ -22,11 +22,13 @@ __all__ = [
     "ENGINE_CORE_SHARE",
     "FRAMING_BYTES",
     "INDEX_MEMBER_BYTES",
+    "KEY_BYTES",
     "NETWORK_P99_MS",
     "OTHER_ENGINE_BYTES",
     "OTHER_ENGINE_CPU",
     "SHARD_IMBALANCE",
     "SMALLEST_INDEX_BYTES",
+    "SSD_READ_MS",
     "Assumption",
     "assumptions",
 ]
@@ -45,6 +47,11 @@ SHARD_IMBALANCE = Interval(1.02, 1.1, 1.4)
 OTHER_ENGINE_BYTES, OTHER_ENGINE_CPU = Interval(0.8, 0.95, 1.05), Interval(0.8, 1.0, 1.2)
 """An engine without a run over the one that was measured: Valkey 8 and later keep fewer bytes with a key."""
 BACKLOG_BYTES = 1_066_224
+KEY_BYTES = Interval(96.0, 120.0, 152.0)
+"""A key without its value: a name of 24–72 bytes in its sds, an entry of 24 in each of two dictionaries, an
+object of 16."""
+SSD_READ_MS = 0.3
+"""What a read of a cold value of 500 bytes takes longer. Source: AWS, Data tiering."""
 
 _GUESS = "guess; no node was measured"
 _DEMAND_FILE = "the demand file"
@@ -119,6 +126,7 @@ def assumptions(demand: Demand, figures: Measured, calibrations: Sequence[Calibr
         Assumption("days until a cluster that turned out too small is replaced: so long its harm is paid",
                    demand.plan.reaction_days, _DEMAND_FILE),
         *_of_choices(demand, figures),
+        *_of_tiering(demand),
         *_FIXED,
     )
 
@@ -159,6 +167,22 @@ def _of_choices(demand: Demand, figures: Measured) -> list[Assumption]:
         found.append(Assumption("the busiest of several shards over their mean", SHARD_IMBALANCE,
                                 "guess: slots are even in number, keys and their traffic are not"))
     return found
+
+
+def _of_tiering(demand: Demand) -> list[Assumption]:
+    hot = demand.application.hot_percent
+    if hot is None:
+        return []
+    return [
+        Assumption("percent of the values' bytes that data tiering keeps in memory, as it does all keys",
+                   hot, _DEMAND_FILE),
+        Assumption("bytes of a key without its value: its name, two entries, an object", KEY_BYTES,
+                   "arithmetic over allocator size classes, Redis 7.0 dict.h and sds.h"),
+        Assumption("milliseconds more at the p99 where cold values lie on an SSD", SSD_READ_MS,
+                   "AWS, Data tiering: about 300 microseconds for 500 bytes"),
+        Assumption("no cluster is scaled to data tiering or from it: that way leads over a new cluster", None,
+                   "AWS, Data tiering"),
+    ]
 
 
 def _rates_of(figures: Measured) -> list[Assumption]:

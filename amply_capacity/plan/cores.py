@@ -50,7 +50,6 @@ class CoreTable:
         low = flat[row + left]
         return np.asarray(np.exp(low + (place - left) * (flat[row + left + 1] - low)))
 
-
     def times(self, factor: Floats) -> Floats:
         """Cores at each knot's rate times each world's factor, (worlds, knots): all knots move alike."""
         knots = self.values.shape[1]

@@ -51,4 +51,7 @@ def _has(offer: Offer, demand: Demand) -> Floats | None:
     if any(available is None for available in has.values()):
         return None
     has.setdefault("cpu_credits", np.inf)  # a node without them needs none
-    return np.array([has[name] for name in sorted(has)], dtype=np.float64)
+    # An SSD holds more and answers later: with it and without it, neither is as good as the other.
+    ssd_bytes = (demand.application.hot_percent is not None and offer.node.ssd_bytes) or 0
+    tier = [ssd_bytes / offer.node.maxmemory_bytes, -float(ssd_bytes > 0)]
+    return np.array([*(has[name] for name in sorted(has)), *tier], dtype=np.float64)

@@ -108,6 +108,9 @@ def _memory(node: NodeType, demand: Demand, need: Needs, months: slice, shards: 
             paid: Prices) -> Floats:
     """Evicted sessions and more evictions than promised; writes refused where nothing is left to evict."""
     used = need.used_memory(shards, engine)[:, months]
+    in_memory = need.tiered_share(node)
+    if in_memory is not None:
+        used = used * in_memory[:, None]
     over = np.maximum(used - node.usable_bytes(demand.cluster.reserved_memory_percent), 0.0)
     if not over.any():
         return np.zeros_like(over)

@@ -9,16 +9,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from amply_capacity.plan.assumptions import BACKLOG_BYTES, INDEX_MEMBER_BYTES, SMALLEST_INDEX_BYTES
+from amply_capacity.plan.assumptions import BACKLOG_BYTES, INDEX_MEMBER_BYTES, KEY_BYTES, SMALLEST_INDEX_BYTES
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.measured import Measured
 from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
-__all__ = ["IN_EACH_SHARD", "memory_items", "table_bytes"]
+__all__ = ["IN_EACH_SHARD", "dram_share", "memory_items", "table_bytes"]
 
 IN_EACH_SHARD = ("server", "replication backlog", "connection")
 """Items of the memory that every shard holds whole."""
+_NO_KEYS = ("connection_bytes",)
 
 
 def memory_items(counted: Mapping[str, Floats], figures: Measured, demand: Demand, load: Workload,
@@ -46,6 +47,26 @@ def _index_bytes(measured: Floats, demand: Demand, figures: Measured, load: Work
     member = worlds.draw("prior.index_member_bytes", INDEX_MEMBER_BYTES)
     with_members = measured + (load.index_members_per_user - members) * member
     return np.maximum(with_members, np.minimum(measured, SMALLEST_INDEX_BYTES))
+
+
+def dram_share(items: Mapping[str, Floats], counted: Mapping[str, Floats], demand: Demand,
+               worlds: Worlds) -> Floats | None:
+    """Of today's memory what data tiering keeps in DRAM, (worlds,): all but the values that are not hot.
+
+    None where the demand does not say how many are. Source: AWS, Data tiering: keys always stay in memory.
+    """
+    hot = demand.application.hot_percent
+    if hot is None:
+        return None
+    key_bytes = worlds.draw("prior.key_bytes", KEY_BYTES)
+    keys_of = {name.removesuffix("_bytes"): count[:, 0] for name, count in counted.items()
+               if name not in _NO_KEYS}
+    values = np.zeros(worlds.count)
+    for name, keys in keys_of.items():
+        values += np.maximum(items[name][:, 0] - keys * key_bytes, 0.0)
+    cold = 1.0 - np.minimum(worlds.draw("application.hot_percent", hot) / 100.0, 1.0)
+    whole = np.sum([each[:, 0] for each in items.values()], axis=0)
+    return np.asarray(1.0 - cold * values / whole)
 
 
 def table_bytes(keys: Floats) -> Floats:

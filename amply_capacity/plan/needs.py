@@ -23,13 +23,14 @@ from amply_capacity.plan.assumptions import (
     OTHER_ENGINE_BYTES,
     OTHER_ENGINE_CPU,
     SHARD_IMBALANCE,
+    SSD_READ_MS,
 )
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.cores import EngineCores, engine_cores
 from amply_capacity.plan.credit_table import sustainable_of_worlds
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.measured import Measured
-from amply_capacity.plan.memory_items import IN_EACH_SHARD, memory_items
+from amply_capacity.plan.memory_items import IN_EACH_SHARD, dram_share, memory_items
 from amply_capacity.plan.workload import Workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
@@ -73,6 +74,8 @@ class Needs:
     sessions: Floats
     imbalance: Floats
     """The busiest of several shards over their mean, (worlds,)."""
+    dram_share: Floats | None
+    """Of the memory what cannot lie on the SSD of data tiering, (worlds,); None where nobody knows."""
     measured_engine: str
     other_engine: Mapping[str, Floats]
     """`bytes` and `cpu` of an engine that was not measured over the one that was, (worlds,) each."""
@@ -114,9 +117,8 @@ class Needs:
     def highest(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
                 replicas: int = 1, engine: str | None = None) -> float:
         """The most that any world needs of it in any of these months."""
-        family = node.family if constraint in _OF_THE_CPU else None
-        burst = credit_rules(node) if constraint == "cpu_credits" and node.vcpu else None
-        key = ("highest", constraint, months.start, months.stop, shards, replicas, engine, family, burst)
+        key = ("highest", constraint, months.start, months.stop, shards, replicas, engine,
+               *self._facts(node, constraint))
         if key not in self._kept:
             most = self._most(constraint, months, shards, engine)
             self._kept[key] = self.needed(node, constraint, most[:, None], shards, replicas, engine).max()
@@ -149,20 +151,21 @@ class Needs:
                 return "users", self.users
 
     def needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
-                engine: str | None) -> Floats:
+               engine: str | None) -> Floats:
         """What such values, (worlds, any), ask of this node; it grows with them."""
-        factor = self.cpu_factor[node.family] * self._other("cpu", engine)
         match constraint:
             case "memory":
-                return values * self.free_factor[:, None]
+                return values * self._memory_factor(node)[:, None]
             case "cpu":
-                return values * factor[:, None]
+                return values * self._factor(node, engine)[:, None]
             case "cpu_credits":
+                factor = self._factor(node, engine)
                 return values * factor[:, None] * self._week_factor(node)[:, None] + HOST_CORES
             case "latency":
+                factor = self._factor(node, engine)
                 busy_ms = _P99_WAIT * self.cores.busy_us * factor / 1e3
                 idle = 1.0 - np.minimum(values * factor[:, None], _NEARLY_FULL)
-                return self.network_p99_ms[:, None] + busy_ms[:, None] / idle
+                return self._outside_ms(node)[:, None] + busy_ms[:, None] / idle
             case "connections":
                 return values
             case _:
@@ -175,18 +178,16 @@ class Needs:
         A name of the values, the values (worlds, months), which many node types share, and the limit of the
         worlds asked for.
         """
-        factor = self.cpu_factor[node.family][rows]
-        if engine is not None and engine != self.measured_engine:
-            factor = factor * self.other_engine["cpu"][rows]
+        factor = self._factor(node, engine)[rows]
         name, values = self.values(constraint, shards, engine)
         match constraint:
             case "memory":
-                limit = available / self.free_factor[rows]
+                limit = available / self._memory_factor(node)[rows]
             case "cpu":
                 limit = available / factor
             case "latency":
                 idle = _P99_WAIT * self.cores.busy_us[rows] * factor / 1e3 / np.maximum(
-                    available - self.network_p99_ms[rows], _TINY)
+                    available - self._outside_ms(node)[rows], _TINY)
                 limit = np.minimum(1.0 - idle, _NEARLY_FULL) / factor
             case "cpu_credits":
                 limit = (available - HOST_CORES) / (factor * self._week_factor(node)[rows])
@@ -213,9 +214,7 @@ class Needs:
     def sorted_of(self, node: NodeType, constraint: str, month: int, *, shards: int = 1, replicas: int = 1,
                   engine: str | None = None) -> Floats:
         """What is needed in one month, from the least to the most needy world."""
-        burst = credit_rules(node) if constraint == "cpu_credits" and node.vcpu else None
-        family = node.family if constraint in _OF_THE_CPU else None
-        key = ("sorted", constraint, month, shards, max(replicas, 1), engine, family, burst)
+        key = ("sorted", constraint, month, shards, max(replicas, 1), engine, *self._facts(node, constraint))
         if key not in self._kept:
             self._kept[key] = np.sort(self.of(node, constraint, slice(month, month + 1), shards=shards,
                                               replicas=replicas, engine=engine)[:, 0])
@@ -233,8 +232,7 @@ class Needs:
     def node_cores(self, node: NodeType, constraint: str, shards: int = 1,
                    engine: str | None = None) -> Floats:
         """The engine's cores on this node: `cpu` at the peak, `cpu_credits` the week's mean."""
-        factor = self.cpu_factor[node.family] * self._other("cpu", engine)
-        return self.host_cores(constraint, shards) * factor[:, None]
+        return self.host_cores(constraint, shards) * self._factor(node, engine)[:, None]
 
     def host_cores(self, constraint: str, shards: int = 1) -> Floats:
         """The engine's cores on the recording host: `cpu` at the peak, `cpu_credits` the week's mean."""
@@ -254,9 +252,40 @@ class Needs:
         # A high peak is not the credits' to refuse: beyond one core it is `cpu` that does not fit.
         return self._kept[rules,]
 
+    def tiered_share(self, node: NodeType) -> Floats | None:
+        """Of all data what a node with data tiering holds in memory at least, (worlds,); None for others.
+
+        What must lie there, or what its SSD has no room for.
+        """
+        if node.ssd_bytes is None or self.dram_share is None:
+            return None
+        return np.maximum(self.dram_share, node.maxmemory_bytes / (node.maxmemory_bytes + node.ssd_bytes))
+
+    def _memory_factor(self, node: NodeType) -> Floats:
+        share = self.tiered_share(node)
+        return self.free_factor if share is None else self.free_factor * share
+
+    def _outside_ms(self, node: NodeType) -> Floats:
+        """What an operation takes besides the engine's CPU, (worlds,)."""
+        is_tiered = self.tiered_share(node) is not None
+        return self.network_p99_ms + SSD_READ_MS if is_tiered else self.network_p99_ms
+
+    def _facts(self, node: NodeType, constraint: str) -> tuple[object, ...]:
+        """What tells the node type from others, of all that this constraint asks."""
+        ssd_bytes = node.ssd_bytes if constraint in ("memory", "latency") else None
+        return (node.family if constraint in _OF_THE_CPU else None,
+                credit_rules(node) if constraint == "cpu_credits" and node.vcpu else None, ssd_bytes)
+
     def _share(self, shards: int) -> Floats:
         """Of the data and the traffic, on the busiest shard."""
         return np.ones_like(self.imbalance) if shards == 1 else np.minimum(self.imbalance / shards, 1.0)
+
+    def _factor(self, node: NodeType, engine: str | None) -> Floats:
+        """What the engine's CPU takes on this node over the recording host, (worlds,)."""
+        key = ("factor", node.family, engine)
+        if key not in self._kept:
+            self._kept[key] = self.cpu_factor[node.family] * self._other("cpu", engine)
+        return self._kept[key]
 
     def _other(self, what: str, engine: str | None) -> Floats:
         is_measured = engine is None or engine == self.measured_engine
@@ -320,6 +349,7 @@ def needs(demand: Demand, figures: Measured, load: Workload, worlds: Worlds,
         network_p99_ms=np.full(worlds.count, NETWORK_P99_MS.mid),
         sessions=load.sessions,
         imbalance=worlds.draw("prior.shard_imbalance", SHARD_IMBALANCE, 1.0),
+        dram_share=dram_share(items, {name: counted[name] for name in used}, demand, worlds),
         measured_engine=figures.engine,
         other_engine={"bytes": worlds.draw("prior.other_engine_bytes", OTHER_ENGINE_BYTES),
                       "cpu": worlds.draw("prior.other_engine_cpu", OTHER_ENGINE_CPU)},

@@ -53,15 +53,19 @@ class Capacity:
 def capacities(node: NodeType, demand: Demand) -> Mapping[str, Capacity]:
     """What the node type has, by constraint; a constraint that does not concern it is absent."""
     return _capacities(node, demand.cluster.reserved_memory_percent, demand.slo.free_memory_percent.mid,
-                       demand.slo.p99_ms.tightest_ms)
+                       demand.slo.p99_ms.tightest_ms, demand.application.hot_percent is not None)
 
 
 @functools.lru_cache(maxsize=1024)
-def _capacities(node: NodeType, reserved: float, free: float, tightest_ms: float) -> Mapping[str, Capacity]:
+def _capacities(node: NodeType, reserved: float, free: float, tightest_ms: float,
+                knows_hot: bool) -> Mapping[str, Capacity]:
     usable = node.usable_bytes(reserved)
+    tier = "" if node.ssd_bytes is None else (
+        f"; cold values lie on {node.ssd_bytes / 1e9:,.0f} GB of SSD" if knows_hot else
+        ", without its SSD: application.hot_percent is not said")
     found = {
         "memory": Capacity(usable * (1.0 - free / 100.0),
-                           f"{usable / 1e6:,.0f} MB usable less {free:g} % kept free"),
+                           f"{usable / 1e6:,.0f} MB usable less {free:g} % kept free{tier}"),
         "cpu": Capacity(ENGINE_CORE_SHARE,
                         f"{100.0 * ENGINE_CORE_SHARE:g} % of the one core that runs commands"),
         "latency": Capacity(tightest_ms, "the tightest promised p99"),
