@@ -16,7 +16,7 @@ import numpy as np
 
 from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.interval import Interval
-from amply_capacity.model.eviction import Setting, emulated
+from amply_capacity.model.eviction import Outcome, Setting, emulated
 from amply_capacity.model.layout import Layout
 from amply_capacity.model.memory import Server
 from amply_capacity.model.shapes import RunShapes
@@ -83,17 +83,24 @@ def hit_rate_curve(demand: Demand, shapes: RunShapes, layout: Layout, node_types
     memories = _memories(float(least), float(most), [size for _, size in usable])
     setups = [(_traffic(each, shapes, layout, world, month, seed),
                _setting(each, layout, world, month, policy, samples)) for each, world in chosen]
-    games = [(played, setting, memory) for memory in memories for played, setting in setups]
     with ThreadPoolExecutor(2) as pool:
-        outcomes = list(pool.map(lambda game: emulated(*game), games))
+        of_worlds = list(pool.map(lambda setup: _outcomes(setup[0], setup[1], memories), setups))
+    minutes = setups[0][0].seconds / 60.0
     points = []
-    for place, memory in enumerate(memories):
-        own = outcomes[len(setups) * place:len(setups) * (place + 1)]
-        minutes = setups[0][0].seconds / 60.0
+    for memory, *own in zip(memories, *of_worlds, strict=True):
         points.append(Point(memory, _between([one.hit_rate for one in own]),
                             _between([one.evictions / minutes for one in own])))
     return HitRateCurve(tuple(points), points[-1], Interval(float(least), middle, float(most)),
                         tuple(usable))
+
+
+def _outcomes(played: Played, setting: Setting, memories: Sequence[int]) -> list[Outcome]:
+    """At each memory, ascending: where nothing is evicted any more, all larger ones are alike."""
+    found: list[Outcome] = []
+    for memory in memories:
+        is_roomy = bool(found) and found[-1].evictions == 0.0
+        found.append(found[-1] if is_roomy else emulated(played, setting, memory))
+    return found
 
 
 def _memories(least: float, most: float, usable: Sequence[int]) -> list[int]:
