@@ -6,7 +6,8 @@ rests on is in it: the runs, the assumptions, what decides it, and why each othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -44,7 +45,7 @@ from amply_capacity.plan.sizing import UNITS
 from amply_capacity.plan.strategies import Case, strategies
 from amply_capacity.plan.today import Today, today
 from amply_capacity.plan.withholding import Withheld, withheld
-from amply_capacity.plan.workload import Workload, workload
+from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["SCHEMA", "Plan", "make_plan"]
@@ -161,9 +162,14 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     need = needs(demand, figures, load, drawn, calibrations)
     sold, excuses = offers(demand)
     months = month_names(start, demand.plan.horizon_months)
-    found, replica = _decided(sold, demand, need, load, drawn, months)
+
+    @functools.cache
+    def outage_usd(replicas: int) -> Floats:
+        return outage_usd_per_month(demand, load, drawn, replicas)[:, 1:]
+
+    found, replica = _decided(sold, demand, need, drawn, months, outage_usd)
     way, taken, nodes = found.way, found.way.path(found.place), found.way.options[found.place]
-    choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, load, drawn)
+    choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, outage_usd)
     ranked = ranked_of(choice, demand, need)
     chosen = choice.chosen.option
     serverless = chosen if isinstance(chosen, ServerlessOption) else None
@@ -204,33 +210,28 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     )
 
 
-def _beside_serverless(found: Found, rivals: Iterable[ServerlessOption], demand: Demand, load: Workload,
-                       worlds: Worlds) -> Choice:
+def _beside_serverless(found: Found, rivals: Iterable[ServerlessOption], demand: Demand,
+                       outage_usd: Callable[[int], Floats]) -> Choice:
     """The choice with serverless caches in it: held as long, and then left for the way that worlds go anyway.
 
     Their copies in other zones count as the nodes' replicas do: where the verdict on these is to keep none,
     they are worth nothing here, so that what is undecided does not turn the choice.
     """
     review = min(demand.plan.review_months, demand.plan.horizon_months)
-    replicas = found.way.options[found.place].replicas
-    outage_usd = outage_usd_per_month(demand, load, worlds, replicas)[:, 1:].mean(axis=1)
+    outages = outage_usd(found.way.options[found.place].replicas).mean(axis=1)
     later_usd = found.way.path_usd()[:, review:].sum(axis=1)
     others = [scored(one, (one.need.usd[:, :review].sum(axis=1) + later_usd) / demand.plan.horizon_months,
-                     outage_usd, {}) for one in rivals]
+                     outages, {}) for one in rivals]
     all_of_them = [*found.choice.scored, *others]
     return Choice.of(all_of_them, len(all_of_them)) if others else found.choice
 
 
-def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, load: Workload, worlds: Worlds,
-             months: Sequence[str]) -> tuple[Found, ReplicaDecision]:
-    """The choice at today's replicas, the verdict on a replica of that, and the choice with its outcome."""
-    outages: dict[int, Floats] = {}
+def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds, months: Sequence[str],
+             outage_usd: Callable[[int], Floats]) -> tuple[Found, ReplicaDecision]:
+    """The choice at today's replicas, the verdict on a replica of that, and the choice with its outcome.
 
-    def outage_usd(replicas: int) -> Floats:
-        if replicas not in outages:
-            outages[replicas] = outage_usd_per_month(demand, load, worlds, replicas)[:, 1:]
-        return outages[replicas]
-
+    `outage_usd` is by replicas, of a month, (worlds, months).
+    """
     def choose(counts: Sequence[int]) -> Found:
         found = search(sold, demand, need, worlds, outage_usd, counts)
         if found is None:
