@@ -15,7 +15,7 @@ from amply_capacity.drill.moment import Moment
 from amply_capacity.drill.observer import Sample
 from amply_capacity.drill.outage import Outage, outage_of
 from amply_capacity.drill.prediction import failover_seconds, lost_writes, scored
-from amply_capacity.drill.refill import refill_of
+from amply_capacity.drill.refill import has_cached_reads, refill_of
 from amply_capacity.drill.request import DrillRequest
 from amply_capacity.drill.result import DrillResult
 from amply_capacity.drill.storm import storm_of
@@ -85,7 +85,9 @@ def result_of(evidence: Evidence, run: Run, checked: CheckedWrites | None, why_u
                      for name, rows in run.requests.groupby("use_case")}
         storm = storm_of(evidence.samples, fault_s)
         refill = refill_of(run.requests, fault_s, began_s, ended_s)
-        if refill is not None and refill.why_unknown is not None:
+        if refill is None and has_cached_reads(run.requests):
+            unknown["cache.refill_seconds"] = "no two whole seconds before the fault to compare with"
+        elif refill is not None and refill.why_unknown is not None:
             unknown["cache.refill_seconds"] = refill.why_unknown
         held_up = _held_up(run, outage)
         if held_up:

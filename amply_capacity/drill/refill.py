@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["Refill", "refill_of"]
+__all__ = ["Refill", "has_cached_reads", "refill_of"]
 
 _READ = "cached_read"
 _CALM_SECONDS = 3
@@ -35,14 +35,19 @@ class Refill:
                 "refill_seconds": None if self.refill_seconds is None else round(self.refill_seconds, 1)}
 
 
+def has_cached_reads(requests: pd.DataFrame) -> bool:
+    """Whether the load had any."""
+    return not _own(requests).empty
+
+
 def refill_of(requests: pd.DataFrame, fault_s: float, began_s: float, ended_s: float) -> Refill | None:
-    """From the run's requests, by whole seconds; None for a load without cached reads.
+    """From the run's requests, by whole seconds; None for a load without cached reads, or without two whole
+    seconds before the fault to compare with.
 
     The usual level is that of the whole seconds before the fault, and what chance adds to it (two standard
     deviations of a Poisson count).
     """
-    own = requests[(requests["operation"] == _READ) & (requests["command"] == "")
-                   & (requests["clock"] == "service")]
+    own = _own(requests)
     if own.empty:
         return None
     misses = own[own["outcome"] == "miss"].groupby("second")["count"].sum()
@@ -65,3 +70,9 @@ def refill_of(requests: pd.DataFrame, fault_s: float, began_s: float, ended_s: f
     unknown = (None if warm is not None else "misses were not back at their usual level for 3 s when "
                f"the load ended, {last + 1 - fault_s:.0f} s after the fault")
     return Refill(usual, max(after.values(), default=0), round(extra), seconds, unknown)
+
+
+def _own(requests: pd.DataFrame) -> pd.DataFrame:
+    """The rows of cached reads themselves, whatever commands they took."""
+    return requests[(requests["operation"] == _READ) & (requests["command"] == "")
+                    & (requests["clock"] == "service")]

@@ -13,13 +13,14 @@ from typing import Any
 
 from amply_capacity.run.reader import Run
 
-__all__ = ["Drilled", "drilled"]
+__all__ = ["SHORTEST_SECONDS", "Drilled", "drilled"]
 
 _SERVED = ("server is back", "+switch-master", "Failover election won", "another primary",
            "a primary for every key")
 """Moments from which a server could be found, the earliest of those that there are."""
-_SUSPECTED = ("+odown", "+sdown")
-_SHORTEST_SECONDS = 0.05
+_AGREED = ("+odown", "Marking node", "FAIL message received")
+"""Of Sentinels, and of shards: a majority thinks that the primary is lost. One alone (`+sdown`) may err."""
+SHORTEST_SECONDS = 0.05
 """What no drill can tell from nothing (drill.outage)."""
 _LOCAL = "local cluster"
 
@@ -71,7 +72,7 @@ def drilled(run: Run) -> Drilled | None:
     return Drilled(
         kind=str(drill["drill"]), topology=str(drill["topology"]), is_on_elasticache=not is_local,
         unavailable_seconds=drill["unavailable_seconds"] if drill["completed"] else None,
-        noticed_seconds=_since(_first(moments, _SUSPECTED, fault_s), fault_s),
+        noticed_seconds=_since(_first(moments, _AGREED, fault_s), fault_s),
         reconnect_seconds=_reconnect(drill, served_s, is_local, why_not),
         refill_seconds=_refill(drill, fault_s, why_not),
         reads_per_key_second=_reads_per_key_second(run, fault_s),
@@ -81,7 +82,7 @@ def drilled(run: Run) -> Drilled | None:
 
 def _reconnect(drill: Mapping[str, Any], served_s: float | None, is_local: bool,
                why_not: dict[str, str]) -> float | None:
-    name = "reconnect_seconds"
+    name, began_s = "reconnect_seconds", float(drill["timeline"]["began_s"])
     if not drill["completed"]:
         why_not[name] = f"the drill did not come to its end: {drill['reason']}"
     elif not is_local:
@@ -92,23 +93,28 @@ def _reconnect(drill: Mapping[str, Any], served_s: float | None, is_local: bool,
         why_not[name] = "clients were not seen to be back"
     elif served_s is None:
         why_not[name] = "no moment tells from when on a server could be found"
+    elif began_s + float(drill["seconds"]) <= served_s:
+        why_not[name] = "the load had ended before a server could be found"
+    elif not drill["unavailable"]:
+        why_not[name] = "clients saw no outage from which to be back"
     else:
-        back_s = float(drill["timeline"]["began_s"]) + max(
-            (float(gap["at_seconds"] + gap["seconds"]) for gap in drill["unavailable"]), default=0.0)
-        return max(back_s - served_s, _SHORTEST_SECONDS)
+        back_s = began_s + max(float(gap["at_seconds"] + gap["seconds"]) for gap in drill["unavailable"])
+        return max(back_s - served_s, SHORTEST_SECONDS)
     return None
 
 
 def _refill(drill: Mapping[str, Any], fault_s: float | None, why_not: dict[str, str]) -> float | None:
-    name, cache = "refill_seconds", drill["cache"]
-    if cache is None or fault_s is None:
-        why_not[name] = "the load had no cached reads"
+    name, cache, unknown = "refill_seconds", drill["cache"], drill["unknown"].get("cache.refill_seconds")
+    if fault_s is None:
+        why_not[name] = "nothing was broken"
+    elif cache is None:
+        why_not[name] = unknown or "the load had no cached reads"
     elif cache["refill_seconds"] is None:
-        why_not[name] = drill["unknown"].get("cache.refill_seconds", "it was not seen to be warm again")
+        why_not[name] = unknown or "it was not seen to be warm again"
     elif not cache["extra_misses"] or drill["unavailable_seconds"] is None:
         why_not[name] = "the cache was not emptied"
     else:
-        return max(float(cache["refill_seconds"]) - float(drill["unavailable_seconds"]), _SHORTEST_SECONDS)
+        return max(float(cache["refill_seconds"]) - float(drill["unavailable_seconds"]), SHORTEST_SECONDS)
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.belief import narrowed, rate_after
-from amply_capacity.model.drilled import Drilled
+from amply_capacity.model.drilled import SHORTEST_SECONDS, Drilled
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.model.failure_priors import PRIORS
 from amply_capacity.model.refill import refill_seconds
@@ -62,7 +62,7 @@ def _learned(demand: Demand, drills: Sequence[tuple[str, Drilled]]) -> Iterator[
             "failures.per_node_year", failures.per_node_year,
             rate_after(failures.per_node_year, count, years),
             f"{count:,} failure{'s' * (count != 1)} in {years:g} node-year{'s' * (years != 1)} of your own")
-    failovers = {run: one.unavailable_seconds / 60.0 for run, one in drills
+    failovers = {run: max(one.unavailable_seconds, SHORTEST_SECONDS) / 60.0 for run, one in drills
                  if one.is_on_elasticache and one.unavailable_seconds is not None}
     if failovers:  # clients' part included
         yield from _narrowed("minutes_replica", failures.minutes_replica, failovers, _FAILOVER_NOISE,

@@ -16,6 +16,7 @@ from amply_capacity.drill.journal_file import Journal, Played
 from amply_capacity.drill.observer import Sample
 from amply_capacity.drill.request import DrillRequest
 from amply_capacity.drill.result import DrillResult
+from amply_capacity.model.drilled import drilled
 from amply_capacity.run.reader import Run
 
 _FAULT = 10.0
@@ -32,10 +33,11 @@ class _Seen:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def _run(events: list[tuple[float, str, str, dict[str, Any]]], bound: tuple[int, ...] = ()) -> Run:
+def _run(events: list[tuple[float, str, str, dict[str, Any]]], bound: tuple[int, ...] = (),
+         operation: str = "validate", clock: str = "response") -> Run:
     run = Run(Path("none"), {"generator_bound_seconds": list(bound)})
-    requests = pd.DataFrame([{"second": second, "use_case": "sessions", "operation": "validate",
-                              "command": "", "outcome": "hit", "clock": "response", "bucket_us": 300,
+    requests = pd.DataFrame([{"second": second, "use_case": "sessions", "operation": operation,
+                              "command": "", "outcome": "hit", "clock": clock, "bucket_us": 300,
                               "count": 100} for second in range(20)])
     told = pd.DataFrame(events, columns=["time_s", "kind", "name", "detail"])
     vars(run).update(events=told, requests=requests)
@@ -113,3 +115,27 @@ def test_a_load_that_was_killed_ends_with_its_last_operation() -> None:
     found = _result("crash", _Seen(), operations=cut, run=_run([])).as_json()
     assert found["seconds"] == pytest.approx(15.0, abs=0.05)
     assert found["is_available_again"] is True
+
+
+def test_a_refill_with_nothing_before_the_fault_to_compare_with_is_unknown_and_not_without_reads() -> None:
+    reading = _run([(20.0, "phase", "ended", {})], operation="cached_read", clock="service")
+    for fault_s, words in ((1.9, "two whole seconds before the fault"), (_FAULT, None)):
+        found = _result("crash", _Seen(fault_s=fault_s), run=reading).as_json()
+        assert (found["cache"] is None) == (words is not None)
+        assert (words or "") in found["unknown"].get("cache.refill_seconds", "")
+    without = _result("crash", _Seen(fault_s=1.9)).as_json()
+    assert without["cache"] is None
+    assert "cache.refill_seconds" not in without["unknown"]
+
+
+def test_a_generator_that_was_killed_before_the_server_was_back_tells_nothing_of_clients() -> None:
+    """Nobody saw an outage: that is no sign that there was none."""
+    killed = tuple(one for one in _HEALTHY if one.ended_s < _FAULT + 0.02)
+    answer = _result("crash", _Seen(), operations=killed, run=_run([])).as_json()
+    assert answer["unavailable"] == []
+    run = _run([(12.0, "drill", "server is back", {})])
+    run.manifest.update(target={"kind": "local cluster"}, population=None, drill=answer)
+    told = drilled(run)
+    assert told is not None
+    assert told.reconnect_seconds is None
+    assert "the load had ended before a server could be found" in told.why_not["reconnect_seconds"]

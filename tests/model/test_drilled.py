@@ -25,7 +25,7 @@ def found(drill: dict[str, Any], moments: list[tuple[float, str, str]] | None = 
                   "unavailable_seconds": 3.0, "is_available_again": True,
                   "unavailable": [{"at_seconds": 10.0, "seconds": 3.0}], "lost_writes": 70,
                   "lost_sessions": 5, "fault_at_seconds": 10.0, "predicted": {}, "unknown": {},
-                  "timeline": {"began_s": BEGAN},
+                  "timeline": {"began_s": BEGAN}, "seconds": 20.0,
                   "cache": {"refill_seconds": 9.0, "extra_misses": 40}} | drill}
     run = Run(Path("none"), manifest)
     rows = moments if moments is not None else [(BEGAN + 12.5, "drill", "server is back")]
@@ -50,10 +50,20 @@ def test_what_no_drill_can_tell_from_nothing_is_50_ms() -> None:
 
 def test_under_sentinel_it_counts_from_the_new_address_and_noticing_does_not() -> None:
     drill = found({"topology": "replicated"}, [
-        (BEGAN + 9.0, "failover", "+switch-master"), (BEGAN + 11.0, "failover", "+odown"),
+        (BEGAN + 9.0, "failover", "+switch-master"), (BEGAN + 10.9, "failover", "+sdown"),
+        (BEGAN + 11.0, "failover", "+odown"),
         (BEGAN + 12.0, "failover", "+switch-master"), (BEGAN + 13.5, "drill", "a primary for every key")])
     assert drill.reconnect_seconds == pytest.approx(1.0)
     assert drill.noticed_seconds == pytest.approx(1.0)
+
+
+def test_shards_have_noticed_when_a_majority_marks_the_primary_as_failing() -> None:
+    drill = found({"topology": "sharded"}, [
+        (BEGAN + 10.8, "failover", "Marking node 3f as failing (quorum reached)."),
+        (BEGAN + 10.9, "failover", "FAIL message received from 5d () about 3f ()"),
+        (BEGAN + 12.2, "failover", "Failover election won: I'm the new master.")])
+    assert drill.noticed_seconds == pytest.approx(0.8)
+    assert drill.reconnect_seconds == pytest.approx(0.8)
 
 
 def test_the_refill_counts_from_when_clients_were_served_and_by_reads_of_a_key() -> None:
@@ -66,7 +76,12 @@ def test_the_refill_counts_from_when_clients_were_served_and_by_reads_of_a_key()
     ({"completed": False, "reason": "NOQUORUM"}, "reconnect_seconds", "NOQUORUM"),
     ({"drill": "failover"}, "reconnect_seconds", "does not break every connection"),
     ({"is_available_again": False}, "reconnect_seconds", "were not seen to be back"),
+    ({"seconds": 12.4}, "reconnect_seconds", "the load had ended"),
+    ({"unavailable_seconds": 0.0, "unavailable": []}, "reconnect_seconds", "saw no outage"),
     ({"cache": None}, "refill_seconds", "no cached reads"),
+    ({"cache": None, "unknown": {"cache.refill_seconds": "nothing to compare with"}}, "refill_seconds",
+     "nothing to compare with"),
+    ({"fault_at_seconds": None}, "refill_seconds", "nothing was broken"),
     ({"cache": {"refill_seconds": None, "extra_misses": 9}, "unknown": {"cache.refill_seconds": "too short"}},
      "refill_seconds", "too short"),
     ({"cache": {"refill_seconds": 0.0, "extra_misses": 0}}, "refill_seconds", "was not emptied"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -105,3 +105,12 @@ def test_clients_part_of_a_failover_is_exchanged_for_what_is_known_of_it(demand:
     assert (slow >= 10.0).all()
     at_medians = recovery_of(demand({"failures.reconnect_seconds": 11}), Medians()).failover_minutes
     assert at_medians[0, 0] == pytest.approx((0.7 * 60 - 5 + 11) / 60)
+
+
+def test_a_failover_that_no_client_noticed_counts_as_the_shortest_that_can_be_told(
+        demand: Demands, evidence: Evidences) -> None:
+    stated = demand()
+    unnoticed, at_the_floor = (learn(stated, [evidence(drill=replace(
+        drill(failover=1.0), unavailable_seconds=seconds))]) for seconds in (0.0, 0.05))
+    assert unnoticed == at_the_floor
+    assert unnoticed[0].failures.minutes_replica.mid > 0.001
