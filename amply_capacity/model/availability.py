@@ -129,7 +129,8 @@ def all_lost_share(setup: Setup, hazards: Hazards, recovery: Recovery) -> Floats
     alone = np.minimum(setup.nodes * away**setup.replicas, 1.0)
     if setup.is_multi_az:
         return np.asarray(alone)
-    return np.asarray(hazards.zone_share + (1.0 - hazards.zone_share) * alone)
+    zone = np.minimum(hazards.zone_share, 1.0)  # a drawn one may lie beyond
+    return np.asarray(zone + (1.0 - zone) * alone)
 
 
 def expected_month(setup: Setup, hazards: Hazards, recovery: Recovery, stake: Stake) -> Month:
@@ -144,13 +145,18 @@ def expected_month(setup: Setup, hazards: Hazards, recovery: Recovery, stake: St
     if setup.replicas:
         all_lost = all_lost_share(setup, hazards, recovery)
         behind = recovery.lag_seconds
+
+        def each(with_replica: Floats, with_none: Floats) -> Floats:
+            """Of all failures: the latter in those that leave no node, where it is more."""
+            return np.asarray(failures * (with_replica
+                                          + all_lost * np.maximum(with_none - with_replica, 0.0)))
+
+        lost_sessions = np.minimum(stake.logins_per_second * behind, stake.sessions)
+        lost_writes = np.minimum(stake.writes_per_second * behind, stake.standing_writes)
         return Month(
-            failures * (recovery.failover_minutes + all_lost * recovery.single_minutes) + maintenance,
+            each(recovery.failover_minutes, recovery.single_minutes) + maintenance,
             failures * all_lost * recovery.refill_minutes,
-            failures * (np.minimum(stake.logins_per_second * behind, stake.sessions)
-                        + all_lost * stake.sessions),
-            failures * (np.minimum(stake.writes_per_second * behind, stake.standing_writes)
-                        + all_lost * stake.standing_writes))
+            each(lost_sessions, stake.sessions), each(lost_writes, stake.standing_writes))
     if setup.has_snapshots:
         age = recovery.snapshot_age_seconds
         lasting = stake.standing_writes - stake.short_lived_writes

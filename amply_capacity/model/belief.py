@@ -6,7 +6,6 @@ of 90 %, by its 5, 50 and 95 % quantiles.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -56,4 +55,4 @@ def _updated(prior: Interval, log_likelihood: Callable[[_Array], _Array]) -> Int
     shares = np.cumsum(weights)
     shares = (shares - 0.5 * weights) / shares[-1]
     low, mid, high = np.interp([0.05, 0.5, 0.95], shares, values)
-    return Interval(*(float(one) if math.isfinite(one) else prior.mid for one in (low, mid, high)))
+    return Interval(float(low), float(mid), float(high))

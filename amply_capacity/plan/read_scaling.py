@@ -127,8 +127,9 @@ def read_scaling(option: Option, demand: Demand, figures: Measured, load: Worklo
         relieved = [(count, enough[count], enough[count - 1]) for count in range(1, _MOST_READERS + 1)]
     lag = worlds.draw("failures.replication_lag_seconds", demand.failures.replication_lag_seconds)
     each = load.per_user_per_second
-    sessions = np.maximum((load.sessions / np.maximum(load.active_users, 1e-9))[:, 0], 1e-9)
-    stale = np.minimum((each["touch"] + each["create"] + each["log_out"]) / sessions * lag, 1.0)
+    sessions = worlds.draw("users.sessions_per_user", demand.users.sessions_per_user)
+    writes = (each["touch"] + each["create"] + each["log_out"]) * lag
+    stale = np.minimum(np.divide(writes, sessions, out=np.zeros_like(writes), where=sessions > 0.0), 1.0)
     memory_from = _first(1.0 - has_memory.mean(axis=0) > allowed)
     return ReadScaling(share, None if cpu_from is None else months[cpu_from],
                        None if memory_from is None else months[memory_from], tuple(relieved),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from math import cos, pi, sin, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,15 @@ import numpy as np
 from amply_capacity.interval import Interval
 from amply_capacity.model.availability import Hazards, Month, Recovery, Stake, expected_month, setup_of
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.outages import Money, hazards_of, money_of, recovery_of, stake_of, usd_of
+from amply_capacity.plan.outages import (
+    Money,
+    hazards_of,
+    money_of,
+    recovery_of,
+    refill_of,
+    stake_of,
+    usd_of,
+)
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
@@ -28,6 +36,8 @@ _NUMBERS = (
     "money.usd_per_downtime_minute", "money.usd_per_lost_session", "money.usd_per_breached_slo_minute",
     "users.registered", "users.sessions_per_user", "activity.logins_per_user_day")
 """Those that what the first replica avoids is made of."""
+_COST, _RATE = "money.usd_per_downtime_minute", "failures.per_node_year"
+"""Those of the map."""
 _OF_THE_LOAD = ("users", "activity")
 _FIRST = 1
 _CELLS = 25
@@ -138,13 +148,14 @@ def pays_map(demand: Demand, load: Workload, worlds: Worlds, usd_per_month: floa
         single, replicated = held.months
         minutes, rest_usd = (single.downtime_minutes - replicated.downtime_minutes)[:, -1], held.avoided_usd
         rows.append(tuple(float(np.mean(minutes * usd + rest_usd > usd_per_month)) for usd in costs))
-    return Map(costs, rates, tuple(rows), (cost.mid, rate.mid), _region(cost, rate))
+    return Map(costs, rates, tuple(rows), (cost.mid, rate.mid),
+               _region(cost, rate, _correlation(demand, _COST, _RATE)))
 
 
 def _uncertain(demand: Demand) -> Iterator[tuple[str, Interval]]:
     for number in _NUMBERS:
         table, _, key = number.partition(".")
-        value = getattr(getattr(demand, table), key)
+        value = refill_of(demand) if key == "refill_seconds" else getattr(getattr(demand, table), key)
         if value is not None and not value.is_exact:
             yield number, value
 
@@ -158,10 +169,18 @@ def _axis(interval: Interval, break_even: float | None) -> tuple[float, ...]:
     return tuple(float(one) for one in np.geomspace(low, high, _CELLS))
 
 
-def _region(cost: Interval, rate: Interval) -> tuple[tuple[float, float], ...]:
-    angles = [2.0 * pi * place / _CORNERS for place in range(_CORNERS)]
-    across, up = (one.at(np.array([_NINE_OF_TEN * turn(angle) for angle in angles]))
-                  for one, turn in ((cost, cos), (rate, sin)))
+def _correlation(demand: Demand, one: str, other: str) -> float:
+    """Of the normal scores of two numbers: they are in one group, or in none together."""
+    signs = ((group.correlation, group.sign(one), group.sign(other)) for group in demand.correlated)
+    return next((share * first * second for share, first, second in signs
+                 if first is not None and second is not None), 0.0)
+
+
+def _region(cost: Interval, rate: Interval, correlation: float) -> tuple[tuple[float, float], ...]:
+    angles = np.arange(_CORNERS) * (2.0 * np.pi / _CORNERS)
+    first, second = _NINE_OF_TEN * np.cos(angles), _NINE_OF_TEN * np.sin(angles)
+    across = cost.at(first)
+    up = rate.at(correlation * first + sqrt(1.0 - correlation**2) * second)
     return tuple(zip(map(float, np.maximum(across, 0.0)), map(float, np.maximum(up, 0.0)), strict=True))
 
 

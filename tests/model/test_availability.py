@@ -104,6 +104,20 @@ def test_nothing_more_than_there_is_can_be_lost() -> None:
         assert month.lost_writes[0] == pytest.approx(0.001 / 12.0 * 260_000.0, rel=1e-3)
 
 
+@pytest.mark.parametrize("setup", [SAME_ZONE, MULTI_AZ, TWO], ids=lambda setup: setup.name)
+def test_a_failure_costs_no_more_than_the_worse_of_what_it_may_come_to(setup: Setup) -> None:
+    """Also where replicas are far behind, nodes are hardly ever there, and a share is drawn beyond 1."""
+    often = Hazards(at(5_000.0), at(1.4), at(0.0))
+    late = replace(RECOVERY, lag_seconds=at(1e12), single_minutes=at(100.0), failover_minutes=at(80.0))
+    assert 0.0 < all_lost_share(setup, often, late)[0] <= 1.0
+    month = expected_month(setup, often, late, STAKE)
+    failures = 5_000.0 / 12.0
+    assert month.lost_sessions[0] == pytest.approx(failures * SESSIONS)
+    assert month.lost_writes[0] == pytest.approx(failures * 260_000.0)
+    assert failures * 80.0 <= month.downtime_minutes[0] <= failures * 100.0 * (1 + 1e-9)
+    assert month.slow_minutes[0] <= failures * 4.0 * (1 + 1e-9)
+
+
 def test_maintenance_takes_every_set_up_away_and_loses_nothing() -> None:
     safe = replace(HAZARDS, failures_per_year=at(0.0))
     for setup in SETUPS:

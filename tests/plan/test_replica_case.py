@@ -14,6 +14,7 @@ from plan_inputs import cpu_samples, drill
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.decision import Plan, make_plan
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.worlds import Worlds
 
 Demands = Callable[..., Demand]
 Evidences = Callable[..., Evidence]
@@ -37,7 +38,7 @@ def planned(evidence: Evidences, demand: Demands) -> Callable[..., dict[str, Any
     return make
 
 
-def test_the_verdict_turns_with_the_reconnect_that_drills_measured(plan: Plans, evidence: Evidences,
+def test_the_verdict_turns_with_the_reconnect_that_drills_measured(evidence: Evidences,
                                                                    demand: Demands) -> None:
     """Where minutes away are what costs: clients that are long in coming back gain little by a replica."""
     changes = {"money.usd_per_downtime_minute": 80, "money.usd_per_lost_session": 0,
@@ -145,6 +146,9 @@ def test_the_widest_swing_turns_the_verdict_and_the_verdict_lies_between(
     assert by_name["failures.minutes_replica"]["probability_at_high"] <= (
         by_name["failures.minutes_replica"]["probability_at_low"])
     assert "users.registered" not in by_name, "it is known"
+    assert "failures.refill_seconds" in by_name, "what is not stated is drawn all the same"
+    assert by_name["failures.refill_seconds"]["probability_at_low"] <= (
+        by_name["failures.refill_seconds"]["probability_at_high"])
 
 
 def test_the_map_grows_with_both_numbers_and_agrees_with_the_verdict_at_its_point(
@@ -163,13 +167,18 @@ def test_the_map_grows_with_both_numbers_and_agrees_with_the_verdict_at_its_poin
     assert drawn["region"] == [[2.0, 0.3]] * len(drawn["region"]), "both are known"
 
 
-def test_the_region_of_the_map_holds_nine_of_ten_worlds(planned: Callable[..., dict[str, Any]],
-                                                        demand: Demands) -> None:
-    region = np.array(planned()["map"]["region"])
-    wanted = demand()
-    random = np.random.default_rng(3)
-    drawn = np.column_stack([wanted.money.usd_per_downtime_minute.sample(random, 20_000),
-                             wanted.failures.per_node_year.sample(random, 20_000)])
+@pytest.mark.parametrize("correlated", [
+    [], [{"inputs": ["money.usd_per_downtime_minute", "-failures.per_node_year"], "correlation": 0.7}],
+], ids=["apart", "together"])
+def test_the_region_of_the_map_holds_nine_of_ten_worlds(
+        planned: Callable[..., dict[str, Any]], demand: Demands, correlated: list[dict[str, Any]]) -> None:
+    changes: dict[str, object] = {"correlated": correlated} if correlated else {}
+    region = np.array(planned(changes)["map"]["region"])
+    wanted = demand(changes)
+    worlds = Worlds(20_000, 3, wanted.correlated)
+    drawn = np.column_stack([
+        worlds.draw("money.usd_per_downtime_minute", wanted.money.usd_per_downtime_minute),
+        worlds.draw("failures.per_node_year", wanted.failures.per_node_year)])
     logs, centre = np.log(region), np.log([2.0, 0.3])
     angle = np.arctan2(*(np.log(drawn) - centre).T[::-1])
     edge = np.arctan2(*(logs - centre).T[::-1])
@@ -216,6 +225,16 @@ def test_the_node_that_is_left_carries_what_was_planned_for_one(
     assert set(after["by_constraint"]) >= {"memory", "cpu", "network", "connections"}
     assert 1.0 < after["resync_seconds"] < 600.0
     assert "credits" in after["note"]
+
+
+def test_of_stale_reads_there_is_the_same_share_whatever_the_number_of_users(
+        planned: Callable[..., dict[str, Any]]) -> None:
+    shares = [planned({"users.registered": count})["read_scaling"]["stale_share"]
+              for count in (0, 10, 25_000)]
+    assert shares[0] == shares[1] == shares[2]
+    assert 0.0 < shares[0] < 0.01
+    nobody = {"users.sessions_per_user": 0, "users.stale_index_members_per_user": 0}
+    assert planned(nobody)["read_scaling"]["stale_share"] == 0.0
 
 
 def test_what_shards_break_names_the_command_and_the_way_out(
