@@ -124,7 +124,7 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="Where the report goes; default reports/demo.")] = None,
     json_: Json = False,
 ) -> None:
-    """Record a run on a local cluster, execute the notebooks, and write the sizing report.
+    """Record a run on a local cluster, drill a crash, execute the notebooks, and write the sizing report.
 
     Example: amply-capacity demo
     """
