@@ -122,7 +122,7 @@ def _predicted(evidence: Evidence, seen: Seen, unavailable_seconds: float | None
         rate = _writes_per_second(evidence.journal, evidence.began_s, seen.fault_s or broke_s)
         if rate is not None:
             lost = None if checked is None else float(checked.lost)
-            found["lost_writes"] = {**scored(lost_writes(rate, behind), lost),
+            found["lost_writes"] = {**scored(lost_writes(rate, behind, is_even=request.is_even), lost),
                                     "writes_per_second": round(rate, 1), "seconds_behind": round(behind, 4)}
     return found
 

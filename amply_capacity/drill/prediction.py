@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ __all__ = ["failover_seconds", "lost_writes", "scored"]
 _RETRY_SECONDS = 0.2
 """Who finds no connection tries again after so long (load.user)."""
 _FEWEST, _SHARE = 3.0, 0.03
+_NINE_OF_TEN = 1.645
+"""Standard deviations to either side."""
 _TURN_SECONDS = Interval(1 / 19, 1 / 14.5, 1 / 10)
 """Of a Sentinel: it runs 10 to 19 times a second, another number after each (sentinel.c, sentinelTimer)."""
 _AGREED_TURNS, _PROMOTED_TURNS, _TOLD_TURNS = 2.5, 3.5, 1.5
@@ -22,14 +25,15 @@ _INFO_SECONDS, _USUAL_INFO_SECONDS = 1.0, 10.0
 _SOONER_SECONDS, _LATER_TURNS = 0.8, 3.0
 
 
-def lost_writes(per_second: float, seconds: float) -> Interval:
+def lost_writes(per_second: float, seconds: float, *, is_even: bool = True) -> Interval:
     """Acknowledged writes that go with a primary whose replica, or snapshot, is so far behind.
 
     Each is answered when it is done here, and is there once it has arrived: what was answered within the time
-    that it takes is lost. The bounds are three writes, or 3 %.
+    that it takes is lost. The bounds are three writes, or 3 %; where they do not come evenly, as those of a
+    mix do not, nor what arrives at random, those of a Poisson number of them too.
     """
     mid = per_second * seconds
-    slack = max(_FEWEST, _SHARE * mid)
+    slack = max(_FEWEST, _SHARE * mid, 0.0 if is_even else _NINE_OF_TEN * math.sqrt(mid))
     return Interval(max(mid - slack, 0.0), mid, mid + slack)
 
 

@@ -110,6 +110,11 @@ class DrillRequest:
         return self.topology or KINDS[self.kind].topologies[0]
 
     @property
+    def is_even(self) -> bool:
+        """Whether its writes come at equal distances: one operation, again and again."""
+        return self.arrivals == "constant" and self.mix is not None and "," not in self.mix
+
+    @property
     def before(self) -> float:
         """Seconds of undisturbed load, by which what comes after is judged."""
         return min(max(self.seconds * _BEFORE_SHARE, _LEAST_BEFORE_SECONDS), _MOST_BEFORE_SECONDS)

@@ -13,6 +13,13 @@ def test_what_is_lost_is_the_rate_times_the_distance_within_three_writes_or_thre
     assert lost_writes(100.0, 0.0).low == 0.0
 
 
+def test_writes_that_do_not_come_evenly_are_lost_by_chance_too() -> None:
+    even, mixed = (lost_writes(160.0, 0.04, is_even=is_even) for is_even in (True, False))
+    assert even.mid == mixed.mid == pytest.approx(6.4)
+    assert mixed.high - mixed.mid == pytest.approx(1.645 * 6.4**0.5)
+    assert lost_writes(20.0, 0.04, is_even=False).high == pytest.approx(3.8), "three writes in any case"
+
+
 def test_a_failover_takes_what_sentinels_wait_and_a_good_second_more() -> None:
     found = failover_seconds(1.0, 50)
     assert found.mid == pytest.approx(2.349, abs=0.001)
