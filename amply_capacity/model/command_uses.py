@@ -62,9 +62,10 @@ def key_class_of(name: str) -> str:
 
 def uses_of(run: Run) -> dict[str, Uses]:
     """By operation, over the sound seconds. Empty where nothing was recorded in them."""
-    requests = run.sound_requests[run.sound_requests["clock"] == "service"]
+    counts = run.counts_by_second
+    counts = counts[(counts["clock"] == "service") & counts["second"].isin(run.sound_seconds)]
     tables: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
-    for (use_case, operation, command), rows in requests.groupby(["use_case", "operation", "command"]):
+    for (use_case, operation, command), rows in counts.groupby(["use_case", "operation", "command"]):
         tables.setdefault((str(use_case), str(operation)), {})[str(command)] = rows
     found = {}
     for (use_case, operation), rows_of in tables.items():

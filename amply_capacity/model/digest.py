@@ -48,7 +48,8 @@ def digest(run: Run) -> Evidence:
 
 def hit_rate(run: Run) -> float | None:
     """The application's hit rate in the sound seconds: cached reads that did not have to be filled."""
-    done = run.sound_operations("service")
+    totals = run.sound_totals
+    done = totals[(totals["command"] == "") & (totals["clock"] == "service")]
     reads = done[done["use_case"] == "cache"].groupby("outcome")["count"].sum()
     looked_up = reads.get("hit", 0) + reads.get("miss", 0)
     return float(reads.get("hit", 0) / looked_up) if looked_up else None
@@ -87,9 +88,9 @@ def _warnings(run: Run) -> tuple[str, ...]:
     allocator = str(run.manifest["server"].get("allocator") or "unknown")
     if not allocator.startswith("jemalloc"):
         found.append(f"the server was built with {allocator}: its memory is not that of a production Redis")
-    requests = run.requests
-    own = (requests["command"] == "") & (requests["clock"] == "service")
-    failed = requests.loc[own & requests["outcome"].isin(FAILED_OUTCOMES), "count"].sum()
+    counts = run.counts_by_second
+    own = (counts["command"] == "") & (counts["clock"] == "service")
+    failed = counts.loc[own & counts["outcome"].isin(FAILED_OUTCOMES), "count"].sum()
     if failed and not run.manifest.get("drill"):  # there it is what was to be seen
         found.append(f"{int(failed):,} operations failed")
     return tuple(found)

@@ -24,7 +24,7 @@ def latency_by_use_case(run: Run) -> dict[str, Latency]:
     """
     if (run.events["kind"] == "knee").any():
         return {}
-    operations = run.sound_requests[run.sound_requests["command"] == ""]
+    operations = run.sound_totals[run.sound_totals["command"] == ""]
     closed = run.manifest["arrivals"] == "closed"
     found = {}
     for use_case, rows in operations.groupby("use_case"):
@@ -54,7 +54,8 @@ def latency_over_time(run: Run, clock: str, qs: Sequence[float]) -> pd.DataFrame
 def operation_table(run: Run) -> pd.DataFrame:
     """One row per operation of the sound seconds: counts by outcome, rate, service p50/p99/p99.9 in ms."""
     seconds = len(run.sound_seconds)
-    service = run.sound_operations("service")
+    totals = run.sound_totals
+    service = totals[(totals["command"] == "") & (totals["clock"] == "service")]
     rows = []
     for (use_case, operation), times in service.groupby(["use_case", "operation"]):
         p50, p99, p999 = quantiles_us(times["bucket_us"], times["count"], [0.5, 0.99, 0.999]) / 1000.0

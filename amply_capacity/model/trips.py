@@ -27,17 +27,17 @@ class RoundTrips:
 
 def round_trips(run: Run) -> RoundTrips:
     """Of a second, as the clients counted them in the sound seconds."""
-    requests = run.sound_requests
-    sent = requests[(requests["clock"] == "service") & (requests["command"] != "")]
+    totals = run.sound_totals
+    sent = totals[(totals["clock"] == "service") & (totals["command"] != "")]
     counts = sent.groupby("command")["count"].sum()
     return _together({str(asked): float(count) / len(run.sound_seconds) for asked, count in counts.items()})
 
 
 def operation_trips(run: Run) -> dict[str, RoundTrips]:
     """Of one operation, mean, by its name, in the sound seconds."""
-    requests = run.sound_requests[run.sound_requests["clock"] == "service"]
-    done = requests[requests["command"] == ""].groupby("operation")["count"].sum()
-    asked = requests[requests["command"] != ""].groupby(["operation", "command"])["count"].sum()
+    totals = run.sound_totals[run.sound_totals["clock"] == "service"]
+    done = totals[totals["command"] == ""].groupby("operation")["count"].sum()
+    asked = totals[totals["command"] != ""].groupby(["operation", "command"])["count"].sum()
     return {str(operation): _together({
         str(command): float(count) / float(done[operation]) for command, count in asked[operation].items()})
         for operation in done.index if operation in asked.index.get_level_values(0)}

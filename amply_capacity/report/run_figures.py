@@ -17,9 +17,9 @@ def throughput(run: Run) -> Picture:
     if run.is_production:
         return production_figure.commands(run)
     first, last = run.measured_seconds
-    requests = run.requests
-    own = (requests["command"] == "") & (requests["clock"] == "service")
-    done = requests[own & requests["second"].between(first, last)]
+    counts = run.counts_by_second
+    own = (counts["command"] == "") & (counts["clock"] == "service")
+    done = counts[own & counts["second"].between(first, last)]
     by_second = done.pivot_table(
         index="second", columns="use_case", values="count", aggfunc="sum", fill_value=0)
     by_second = by_second.reindex(range(first, last + 1), fill_value=0)

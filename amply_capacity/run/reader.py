@@ -17,6 +17,7 @@ from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
 from amply_capacity.run.conclusion import with_details
 from amply_capacity.run.phase import phase_seconds
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
+from amply_capacity.run.totals import added_up
 from amply_capacity.run.writer import PARTS, drop_parts, finish, is_being_written, is_finished
 
 __all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
@@ -136,9 +137,21 @@ class Run:
         return kept_up if len(kept_up) >= _FEWEST_SECONDS else whole
 
     @cached_property
+    def counts_by_second(self) -> pd.DataFrame:
+        """`requests` without their times: a row's count is of all its buckets."""
+        return added_up(self.requests, "bucket_us")
+
+    @cached_property
     def sound_requests(self) -> pd.DataFrame:
         """Those rows of `requests` whose second is sound."""
         return self.requests[self.requests["second"].isin(self.sound_seconds)]
+
+    @cached_property
+    def sound_totals(self) -> pd.DataFrame:
+        """`sound_requests` without their seconds: a row's count is of all of them."""
+        is_sound = self.requests["second"].isin(self.sound_seconds)
+        totals = added_up(self.requests.assign(is_sound=is_sound), "second")
+        return totals[totals["is_sound"]].drop(columns="is_sound")
 
     def sound_operations(self, clock: str) -> pd.DataFrame:
         """Of these the ones of whole operations, not of their commands, by that clock."""
