@@ -94,8 +94,7 @@ def add_charts(workbook: Workbook, sheet: Sheet, section: str) -> None:
         chart.set_x_axis({"num_format": "mmm yyyy", "date_axis": True, "major_unit": 3,
                           "major_unit_type": "months"})
         chart.set_legend({"position": "bottom"})
-    chart.set_size({"width": 760, "height": 380})
-    sheet.sheet.insert_chart(1, sheet.free_column, chart, {"description": title})
+    sheet.chart(chart, title)
 
 
 def _replica_formulas(at: list[str], values: list[float]) -> list[tuple[str, str, Cell | None]]:

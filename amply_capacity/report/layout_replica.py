@@ -23,6 +23,8 @@ _BREAK_EVEN = {
     "users": ("registered users", "users", "registered"),
 }
 """What it is called, and where the demand says today's."""
+_EXPECTED = "[=0]0;[<9.95]0.00;#,##0"
+"""Excel's format of an expected count or time: as `rounded`, and no exponent of a millionth."""
 _ASSUMED = ("failures of a node", "minutes without Redis", "replication lag", "seconds of those",
             "seconds until", "seconds without Redis", "Availability Zone", "for maintenance",
             "automatic snapshots")
@@ -114,7 +116,7 @@ def _expected(values: Mapping[str, float]) -> Cell:
     low, mid, high = values["low"], values["mid"], values["high"]
     # A cell's text is its number, rounded.
     text = f"{rounded(mid)} ({rounded(low)} – {rounded(high)})".replace("< 0.01", "0.00")
-    return Cell(text, mid, "General", bounds=(low, high))
+    return Cell(text, mid, _EXPECTED, bounds=(low, high))
 
 
 def _breaks_even(named: str, value: float | None) -> Cell:

@@ -7,9 +7,14 @@ from typing import Any
 
 __all__ = ["assumed", "plain"]
 
+_SMALL = 1e-4
+"""Below it there would be more noughts than a reader counts."""
+
 
 def plain(value: float) -> str:
-    """`40,780`, `0.4774`, `12.5`: whole from a thousand on, else four significant digits."""
+    """`40,780`, `0.4774`, `5.277 millionths`: whole from a thousand on, else four significant digits."""
+    if 0.0 < abs(value) < _SMALL:
+        return f"{1e6 * value:.4g} millionths"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from amply_capacity.report.cells import Cell
 from amply_capacity.report.layout import Row, Said, Table
 
 if TYPE_CHECKING:
+    from xlsxwriter.chart import Chart
     from xlsxwriter.format import Format
     from xlsxwriter.workbook import Workbook
     from xlsxwriter.worksheet import Worksheet
@@ -30,6 +32,7 @@ _LONGEST = 32_767
 _MERGED, _LINE_CHARACTERS, _LINE_POINTS = 8, 130, 15.0
 """Columns across which a sentence stands, and what fits into a line of it."""
 _KEY_WIDTH = 5
+_CHART_PIXELS, _ROW_PIXELS = (760, 380), 20
 
 
 class Sheet:
@@ -123,10 +126,14 @@ class Sheet:
         self._text(row, column, text, **style)
         self._widen(column, len(text))
 
-    @property
-    def free_column(self) -> int:
-        """Right of all that is written."""
-        return max(self._key_columns, default=self._key_column) + 2
+    def chart(self, chart: Chart, title: str) -> None:
+        """Below all that is written, and on a page of its own where it is printed: it is not cut in two."""
+        self._row += 1
+        chart.set_size({"width": _CHART_PIXELS[0], "height": _CHART_PIXELS[1]})
+        self.sheet.set_h_pagebreaks([self._row])
+        self._row += 1
+        self.sheet.insert_chart(self._row, 0, chart, {"description": title})
+        self._row += math.ceil(_CHART_PIXELS[1] / _ROW_PIXELS)
 
     def finish(self) -> None:
         """Widths, and how it prints: a page wide, the header on each."""

@@ -33,7 +33,7 @@ ON_THE_PAGE = {
 """Columns that the page has as well, by table; of `spec` those that name money."""
 HEADS = {"operations": 2}
 """Columns that name a row; one without."""
-SCALES = {"MB": 1e6, "Mbit/s": 1e6, "Gbit/s": 1e9, "%": 0.01}
+SCALES = {"MB": 1e6, "Mbit/s": 1e6, "Gbit/s": 1e9, "%": 0.01, "millionths": 1e-6}
 
 
 @pytest.fixture(scope="module")

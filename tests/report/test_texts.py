@@ -17,6 +17,7 @@ from amply_capacity.report import tables
 from amply_capacity.report.bill_text import bill_text
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
+from amply_capacity.report.numbers import plain
 from amply_capacity.report.text import evidence_text, plan_text
 from amply_capacity.run.reader import Run, read_run
 
@@ -29,6 +30,13 @@ pytestmark = pytest.mark.xdist_group("report")
 def test_money_has_cents_below_a_thousand_and_is_unknown_rather_than_zero(
         amount: float | None, text: str) -> None:
     assert usd(amount) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [
+    (40_780.4, "40,780"), (12.5, "12.5"), (0.47741, "0.4774"), (1e-4, "0.0001"), (0.0, "0"),
+    (5.277e-6, "5.277 millionths"), (-2e-5, "-20 millionths")])
+def test_a_number_has_neither_an_exponent_nor_a_row_of_noughts(number: float, text: str) -> None:
+    assert plain(number) == text
 
 
 def test_a_bill_shows_lines_sources_sum_and_what_is_not_in_it() -> None:

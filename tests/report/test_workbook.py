@@ -98,6 +98,43 @@ def test_headers_stay_in_sight_money_is_dollars_and_there_are_charts(book: Book)
     assert "'Cost by month'!$F$" in "".join(book.part(name) for name in charts)
 
 
+def test_charts_are_printed_whole(book: Book) -> None:
+    areas = re.findall(r'Print_Area" localSheetId="(\d+)">[^<]*!\$A\$1:\$([A-Z])\$(\d+)<',
+                       book.part("xl/workbook.xml"))
+    last = {int(place) + 1: (ord(column) - ord("A"), int(row) - 1) for place, column, row in areas}
+    printed = 0
+    for place in range(1, len(book.sheets) + 1):
+        sheet = book.part(f"xl/worksheets/sheet{place}.xml")
+        assert 'orientation="landscape"' in sheet
+        assert 'fitToHeight="0"' in sheet, "as wide as a page, of as many as it takes"
+        if "<drawing " not in sheet:
+            continue
+        links = book.part(f"xl/worksheets/_rels/sheet{place}.xml.rels")
+        drawing = book.part(f"xl/drawings/{re.findall(r'drawings/(.*?)[.]xml', links)[0]}.xml")
+        corners = re.findall(r"<xdr:col>(\d+)</xdr:col>.*?<xdr:row>(\d+)</xdr:row>", drawing)
+        (_, top), (right, bottom) = [(int(column), int(row)) for column, row in corners]
+        assert right <= last[place][0], "as wide as the print area at most"
+        assert bottom <= last[place][1]
+        written = max(row for row, cells in book.rows(list(book.sheets)[place - 1]).items() if "A" in cells)
+        broken = [int(row) for row in re.findall(r'<brk id="(\d+)"', sheet)]
+        assert written <= broken[0] <= top, "a page of its own: none is cut in two"
+        printed += 1
+    assert printed == 3
+
+
+def test_a_millionth_is_no_exponent(changed: Callable[..., Document]) -> None:
+    def rare(content: dict[str, Any]) -> None:
+        content["plan"]["replica"]["setups"][0]["lost_writes"]["low"] = 5.277e-6
+
+    book = Book(render_workbook(changed(rare)))
+    sheet = book.part(f"xl/worksheets/sheet{list(book.sheets).index('Replica') + 1}.xml")
+    style = re.findall(r'<c r="[A-Z]+\d+" s="(\d+)"><v>5.277E-06</v>', sheet)
+    assert len(style) == 1, "not rounded"
+    styles = book.part("xl/styles.xml")
+    used = re.findall(r'<xf numFmtId="(\d+)"', styles.partition("<cellXfs")[2])[int(style[0])]
+    assert f'<numFmt numFmtId="{used}" formatCode="[=0]0;[&lt;9.95]0.00;#,##0"/>' in styles
+
+
 def test_keys_lead_to_their_line_of_the_sources(book: Book) -> None:
     sources = {cells["A"].text: row for row, cells in book.rows("Sources").items() if "A" in cells}
     led = 0
