@@ -56,7 +56,7 @@ def run_demo(seconds: int, out: Path | None) -> dict[str, Path]:
         drill, _DRILL.seconds, lambda longer: _drill(drill, demand, longer), _tells_of_clients,
         lambda longer: stage(3, f"clients were not seen to be back: drilling again, {longer} s"))
     stage(4, f"executing {len(notebooks())} notebooks")
-    executed = execute(notebooks(), out / "notebooks", run, demand)
+    executed = execute(notebooks(), out / "notebooks", run, demand, [drill])
     stage(5, "writing the report")
     written = write_report(document_of([run, drill], demand), out, FORMATS)
     say(f"demo  done {time.monotonic() - began:5.1f} s  open {written[0]}")

@@ -70,6 +70,7 @@ def test_the_demo_records_drills_executes_and_reports_with_progress_and_leaves_n
     for path in notebooks():
         executed = nbformat.read(out / "notebooks" / path.name, as_version=4)
         assert all(cell.outputs for cell in executed.cells if cell.cell_type == "code")
+    assert drill.name in (out / "notebooks" / "03_replica_decision.ipynb").read_text()
 
     assert list(state.glob("clusters/*")) == [], "no cluster is left"
     assert not _working_below(state), "no server is left"

@@ -15,11 +15,13 @@ from amply_capacity.files import NOTEBOOKS_DIR
 from amply_capacity.report.what_if import STATIC_VARIABLE
 from amply_capacity.run.reader import read_run
 
-__all__ = ["DEMAND_VARIABLE", "RUN_VARIABLE", "execute", "lab_environment", "lab_options", "notebooks",
+__all__ = ["DEMAND_VARIABLE", "DRILLS_VARIABLE", "RUN_VARIABLE", "execute", "lab_environment", "lab_options", "notebooks",
            "open_lab"]
 
 RUN_VARIABLE = "AMPLY_RUN"
 DEMAND_VARIABLE = "AMPLY_DEMAND"
+DRILLS_VARIABLE = "AMPLY_DRILLS"
+"""Directories, as PATH has them: to be preferred to the newest ones."""
 _LAB_CONFIG = Path(__file__).with_name("jupyter")
 _CELL_SECONDS = 120
 _AT_ONCE = 2
@@ -33,7 +35,8 @@ def notebooks() -> list[Path]:
     return sorted(NOTEBOOKS_DIR.glob("[0-9][0-9]_*.ipynb"))
 
 
-def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[Path]:
+def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path,
+            drills: Sequence[Path] = ()) -> list[Path]:
     """Run notebooks top to bottom in fresh kernels and save the executed copies under `out`; their paths.
 
     Raises AmplyError naming the notebook and its cell's own error, BadInput where `out` cannot be written and
@@ -44,6 +47,7 @@ def execute(paths: Sequence[Path], out: Path, run: Path, demand: Path) -> list[P
     with on_disk(out):
         out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {RUN_VARIABLE: str(run.resolve()), DEMAND_VARIABLE: str(demand.resolve()),
+                                DRILLS_VARIABLE: os.pathsep.join(str(drill.resolve()) for drill in drills),
                                 STATIC_VARIABLE: "1"}
 
     async def execute_all() -> list[Path]:

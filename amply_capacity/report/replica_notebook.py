@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from amply_capacity.report.document import plan_of
 from amply_capacity.report.drill_figure import drill_timelines
 from amply_capacity.report.live import Html, as_text
 from amply_capacity.report.look import Picture
+from amply_capacity.report.notebook_files import DRILLS_VARIABLE
 from amply_capacity.report.notebooks import Session, Text, open_session
 from amply_capacity.report.opening import Opening
 from amply_capacity.report.replica_sentences import beside_the_verdict, headline
@@ -62,8 +64,12 @@ def open_replica_session(run: str | Path | None = None, demand: str | Path | Non
 
 
 def crash_drills() -> tuple[Run, ...]:
-    """The newest completed ones of this checkout, without a replica and with one, else those that ship."""
-    recorded = [run for run in all_runs() if (drill := run.manifest.get("drill"))
+    """The newest completed ones of this checkout, without a replica and with one, else those that ship.
+
+    Those of $AMPLY_DRILLS come first.
+    """
+    named = [read_run(name) for name in os.environ.get(DRILLS_VARIABLE, "").split(os.pathsep) if name]
+    recorded = [run for run in (*named, *all_runs()) if (drill := run.manifest.get("drill"))
                 and drill["drill"] == "crash" and drill["completed"]]
     return tuple(
         next((run for run in recorded if run.manifest["drill"]["topology"] == topology), None)
