@@ -15,8 +15,8 @@ from amply_capacity.files import NOTEBOOKS_DIR
 from amply_capacity.report.what_if import STATIC_VARIABLE
 from amply_capacity.run.reader import read_run
 
-__all__ = ["DEMAND_VARIABLE", "DRILLS_VARIABLE", "RUN_VARIABLE", "execute", "lab_environment", "lab_options", "notebooks",
-           "open_lab"]
+__all__ = ["DEMAND_VARIABLE", "DRILLS_VARIABLE", "RUN_VARIABLE", "execute", "lab_environment", "lab_options",
+           "notebooks", "open_lab"]
 
 RUN_VARIABLE = "AMPLY_RUN"
 DEMAND_VARIABLE = "AMPLY_DEMAND"
