@@ -6,6 +6,7 @@ paid beside what the way has, less what it covers of that, and what is held on d
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,9 +51,16 @@ class Months:
         return np.asarray(all_from[0] - all_from)
 
     @cached_property
-    def means(self) -> tuple[Floats, Floats, Floats]:
+    def means(self) -> tuple[list[float], list[float], list[float]]:
         """Of the three, over the worlds, (options + 1,)."""
-        return (self.beyond_usd.mean(axis=1), self.beyond_months.mean(axis=1), self.within_usd.mean(axis=1))
+        usd, months, within = (each.mean(axis=1).tolist() for each in (
+            self.beyond_usd, self.beyond_months, self.within_usd))
+        return usd, months, within
+
+    @cached_property
+    def prices(self) -> list[float]:
+        """Of the way's options, ascending."""
+        return list(map(float, self.commitment.prices))
 
     def _from(self, weights: Floats) -> Floats:
         worlds, columns = len(weights), len(self.commitment.options) + 1
@@ -101,10 +109,10 @@ class Bounds:
         if self.is_reserved:
             beyond = usd[place] - self._covered_usd(option) * count[place]
             paid = option.usd_per_month * self.months.held + max(beyond, 0.0)
-        return float(paid / self._horizon + self._beside_mean)
+        return paid / self._horizon + self._beside_mean
 
     def _place(self, usd_today: float) -> int:
-        return int(np.searchsorted(self.months.commitment.prices, usd_today * _SAME_PRICE, side="right"))
+        return bisect_right(self.months.prices, usd_today * _SAME_PRICE)
 
     def _covered_usd(self, option: Option) -> float:
         """The most that the reservation takes off a month of the way."""

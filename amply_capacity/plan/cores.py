@@ -26,7 +26,8 @@ _PARTS = 4
 """Equal parts of the day, by rate: a round trip costs less in the busy ones."""
 _PEAKS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0])
 _MOST_ROUNDS, _LEAST_ROUNDS = 1e9, 1e-3
-_MOST_SHARDS = 100.0
+_MOST_READERS = 6
+"""A shard and its replicas: they share what is read."""
 _KNOTS_PER_DECADE = 6
 """A straight line between two knots, of logarithms, is within 0.3 % of the curve."""
 
@@ -87,7 +88,8 @@ class EngineCores:
         return self.week.at(mean_rate)
 
 
-def engine_cores(figures: Measured, load: Workload, operations: Sequence[str], worlds: Worlds) -> EngineCores:
+def engine_cores(figures: Measured, load: Workload, operations: Sequence[str], worlds: Worlds,
+                 most_shards: int) -> EngineCores:
     """A world draws one of the curves that the runs allow.
 
     What its mix of operations executes in a round trip differs from that of the runs, which is priced too.
@@ -103,7 +105,8 @@ def engine_cores(figures: Measured, load: Workload, operations: Sequence[str], w
     each = np.divide(execution, rounds, out=np.full(worlds.count, figures.cpu.fitted_us), where=rounds > 0.0)
     mean = load.active_users * rounds[:, None]
     shares, parts = _week_parts(load.day_peak_to_mean, load.weekend_to_weekday)
-    least = max(float(mean.min()) * min(float(parts.min()), 1.0) / _MOST_SHARDS, _LEAST_ROUNDS)
+    least = max(float(mean.min()) * min(float(parts.min()), 1.0) / (most_shards * _MOST_READERS),
+                _LEAST_ROUNDS)
     most = min(float((mean.max(axis=1) * np.maximum(load.peak_to_mean, parts.max(axis=0))).max()),
                _MOST_ROUNDS)
     first, last = np.log(least), np.log(max(most, 2.0 * least))

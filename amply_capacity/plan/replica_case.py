@@ -63,7 +63,7 @@ def replica_case(case: Case, decision: ReplicaDecision, fit: Fit, evidences: Seq
         remaining(chosen, fit, case.need, review),
         read_scaling(chosen, demand, case.figures, load, case.need, worlds, tuple(case.months)),
         swings(demand, load, worlds, decision.usd_per_month, case.start),
-        pays_map(demand, load, worlds, decision.usd_per_month, decision.break_even))
+        pays_map(demand, worlds, decision.usd_per_month, decision.break_even, case.start))
 
 
 def _swing(one: Swing) -> dict[str, Any]:

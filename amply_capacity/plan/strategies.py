@@ -23,7 +23,7 @@ from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Activity, Demand
 from amply_capacity.plan.harm import harm, prices_of
 from amply_capacity.plan.measured import Measured
-from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.needs import Indices, Needs, needs
 from amply_capacity.plan.options import Offer, Option, offers
 from amply_capacity.plan.search import Way, way_of
 from amply_capacity.plan.serverless_need import serverless_need
@@ -36,7 +36,7 @@ __all__ = ["Case", "Strategy", "strategies"]
 
 _LATER = slice(1, None)
 _WORLDS = 2_000
-"""Of a way that is another demand, which has to be sized anew, or on which much goes wrong."""
+"""Of a way that has to be sized anew, or on which much goes wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class Case:
     def chosen(self) -> Option:
         """The best one of nodes."""
         return self.way.options[self.place]
+
+    @property
+    def first_worlds(self) -> Indices:
+        """Enough of them for a way that is not chosen from."""
+        return np.arange(min(self.worlds.count, _WORLDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def _stay(case: Case) -> Iterator[Strategy]:
     if price.usd_per_month is None:
         yield Strategy("stay", what, None, price.reason or "")
         return
-    some = np.arange(min(case.worlds.count, _WORLDS))
+    some = case.first_worlds
     wrong = harm(nodes.node_type(cluster.node_type), case.demand, case.need.of_worlds(some),
                  prices_of(case.demand, case.worlds).of_worlds(some), _LATER, replicas=cluster.replicas,
                  engine=cluster.engine).usd
@@ -178,7 +183,7 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
         except AmplyError as error:
             yield Strategy(name, what, None, error.what)
             continue
-        way = way_of(sold, case.demand, case.need, case.chosen.replicas)
+        way = way_of(sold, case.demand, case.need.of_worlds(case.first_worlds), case.chosen.replicas)
         yield Strategy(name, what, way.path_usd(),
                        "its bytes and CPU are not measured: a wide prior stands for them",
                        f"test the application on {engine}")
@@ -206,7 +211,7 @@ def _split(case: Case) -> Iterator[Strategy]:
     if not case.load.results.any():
         return
     streams = []
-    worlds = replace(case.worlds, count=min(case.worlds.count, _WORLDS))  # the first of the same ones
+    worlds = replace(case.worlds, count=len(case.first_worlds))
     for tasks in (False, True):
         part = _only(case.demand, tasks=tasks)
         load = workload(part, worlds, case.start)
