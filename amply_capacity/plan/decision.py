@@ -51,6 +51,8 @@ from amply_capacity.plan.worlds import Floats, Worlds
 __all__ = ["SCHEMA", "Plan", "make_plan"]
 
 SCHEMA = 2
+_RANKED, _RANKED_IN_A_DRAFT = 10, 3
+"""So many of the least expected cost are scored in any case, for a runner-up and the excuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
               seed: int = 1, calibrations: Sequence[Calibration] = (), is_draft: bool = False) -> Plan:
     """Sizes, prices and projects the demand on the evidence; the first month is the one after `start`.
 
-    A draft leaves out the strategies, the excuses and what decides between the options. The same inputs and
-    seed give the same plan, byte for byte. Raises BadInput where no run is given or nothing that is sold fits
-    (with the nearest miss), and BadRun where the runs lack a figure that the demand needs.
+    A draft leaves out the strategies, the excuses and what decides between the options, and ranks fewer. The
+    same inputs and seed give the same plan, byte for byte. Raises BadInput where no run is given or nothing
+    that is sold fits (with the nearest miss), and BadRun where the runs lack a figure that the demand needs.
     """
     stated, (demand, learned) = demand, learn(demand, evidences)
     figures, drawn = measured(evidences), Worlds(worlds, seed, demand.correlated)
@@ -167,7 +169,8 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     def outage_usd(replicas: int) -> Floats:
         return outage_usd_per_month(demand, load, drawn, replicas)[:, 1:]
 
-    found, replica = _decided(sold, demand, need, drawn, months, outage_usd)
+    found, replica = _decided(sold, demand, need, drawn, months, outage_usd,
+                              _RANKED_IN_A_DRAFT if is_draft else _RANKED)
     way, taken, nodes = found.way, found.way.path(found.place), found.way.options[found.place]
     choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, outage_usd)
     ranked = ranked_of(choice, demand, need)
@@ -227,13 +230,13 @@ def _beside_serverless(found: Found, rivals: Iterable[ServerlessOption], demand:
 
 
 def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds, months: Sequence[str],
-             outage_usd: Callable[[int], Floats]) -> tuple[Found, ReplicaDecision]:
+             outage_usd: Callable[[int], Floats], ranked: int) -> tuple[Found, ReplicaDecision]:
     """The choice at today's replicas, the verdict on a replica of that, and the choice with its outcome.
 
     `outage_usd` is by replicas, of a month, (worlds, months).
     """
     def choose(counts: Sequence[int]) -> Found:
-        found = search(sold, demand, need, worlds, outage_usd, counts)
+        found = search(sold, demand, need, worlds, outage_usd, counts, ranked)
         if found is None:
             raise _nothing_fits(sold, demand, need)
         return found

@@ -26,8 +26,6 @@ __all__ = ["Found", "Way", "search", "way_of"]
 
 Bools = NDArray[np.bool_]
 
-_RANKED = 10
-"""So many of the least expected cost are scored in any case, for a runner-up and the excuses."""
 _HARD = 20
 """One world in so many: those that need most."""
 _LATER = slice(1, None)
@@ -154,21 +152,21 @@ class _Left:
 
 
 def search(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds,
-           outage_usd: Callable[[int], Floats], replicas: Sequence[int]) -> Found | None:
+           outage_usd: Callable[[int], Floats], replicas: Sequence[int], ranked: int) -> Found | None:
     """The choice among all that fits until the review, at each term and with these numbers of replicas.
 
-    Kept is what is the best of some world, or among the first in expectation: with the least that it may cost
-    (`bounds`), nothing that is never scored is either. None where nothing is enough in as many worlds as the
-    plan asks. `outage_usd` is by replicas.
+    Kept is what is the best of some world, or among the `ranked` first in expectation: with the least that it
+    may cost (`bounds`), nothing that is never scored is either. None where nothing is enough in as many
+    worlds as the plan asks. `outage_usd` is by replicas.
     """
     way = way_of(sold, demand, need, replicas[0])
     if not way.options:
         return None
     found = _Search(demand, need, worlds, way,
-                    {count: outage_usd(count).mean(axis=1) for count in replicas}).among(sold)
+                    {count: outage_usd(count).mean(axis=1) for count in replicas}).among(sold, ranked)
     if not found:
         return None
-    choice = Choice.of(found, _RANKED)
+    choice = Choice.of(found, ranked)
     option = choice.chosen.option
     assert isinstance(option, Option)
     if option.replicas != replicas[0]:
@@ -200,10 +198,10 @@ class _Search:
         self._hard_need, self._hard_prices = need.of_worlds(self._hard), self._prices.of_worlds(self._hard)
         self._hard_wrong: dict[Cluster, Floats] = {}
 
-    def among(self, sold: Sequence[Offer]) -> list[Scored]:
+    def among(self, sold: Sequence[Offer], ranked: int) -> list[Scored]:
         """All that is the best of some world, and the first ones in expectation."""
         asked = list(self._asked(sold))
-        self._score_first(asked)
+        self._score_first(asked, ranked)
         is_tried = set(self.tried)
         # Of one cluster bound for one time only the cheapest way to pay can be the best of a world.
         cheapest: dict[tuple[Cluster, int], _Asked] = {}
@@ -238,22 +236,22 @@ class _Search:
                         usd_today = shards * (1 + fewest) * offer.usd_by_term[today]
                         yield _Asked(option, bounds, usd_today, bounds.least_mean(option, usd_today))
 
-    def _score_first(self, asked: Sequence[_Asked]) -> None:
-        """The first ones in expectation, in every world."""
+    def _score_first(self, asked: Sequence[_Asked], ranked: int) -> None:
+        """So many of the first ones in expectation, in every world."""
         first: list[float] = []  # negated
         for one in sorted(asked, key=lambda one: one.least_mean):
-            if len(first) == _RANKED and one.least_mean > -first[0]:
+            if len(first) == ranked and one.least_mean > -first[0]:
                 break
             if not self._is_enough_until_review(one.option):
                 continue
-            if len(first) == _RANKED and self._least_mean(one) > -first[0]:
+            if len(first) == ranked and self._least_mean(one) > -first[0]:
                 continue
             self.tried.append(one.option)
             usd = self._score(len(self.tried) - 1).usd
             rows = np.flatnonzero(usd < self.best)
             self._win(rows, usd[rows])
             heapq.heappush(first, -float(usd.mean()))
-            if len(first) > _RANKED:
+            if len(first) > ranked:
                 heapq.heappop(first)
 
     def _least_mean(self, one: _Asked) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
 from collections.abc import Sequence
@@ -63,18 +64,27 @@ class Worlds:
 
     def scores(self, name: str) -> Floats:
         """The standard-normal scores of the number called `name`, shape (count,)."""
-        own = self._stream(name).standard_normal(self.count)
+        own = _normal(self.seed, name, self.count)
         for number, group in enumerate(self.correlated):
             sign = group.sign(name)
             if sign is not None:
-                common = self._stream(f"correlated.{number}").standard_normal(self.count)
+                common = _normal(self.seed, f"correlated.{number}", self.count)
                 return np.asarray(sign * math.sqrt(group.correlation) * common
                                   + math.sqrt(1.0 - group.correlation) * own)
         return own
 
     def pick(self, name: str, of: int) -> NDArray[np.int64]:
         """One of so many equally likely things in each world, by number, shape (count,)."""
-        return self._stream(name).integers(of, size=self.count)
+        return _stream(self.seed, name).integers(of, size=self.count)
 
-    def _stream(self, name: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+
+@functools.lru_cache(maxsize=128)
+def _normal(seed: int, name: str, count: int) -> Floats:
+    """Kept, since many plans are drawn from the same worlds: a fleet's, a slider's."""
+    scores = _stream(seed, name).standard_normal(count)
+    scores.flags.writeable = False
+    return scores
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
