@@ -76,7 +76,7 @@ def _reconnected(failures: Failures, drills: Sequence[tuple[str, Drilled]]) -> I
     before = failures.reconnect_seconds or PRIORS["reconnect_seconds"].value
     seconds = {run: one.reconnect_seconds for run, one in drills if one.reconnect_seconds is not None}
     yield from _narrowed("reconnect_seconds", before, seconds, _CLIENT_NOISE,
-                         "drills: clients were back {} s after a server was")
+                         "drills: clients were back {} s after a server was, with no DNS name to change")
 
 
 def _refilled(demand: Demand, drills: Sequence[tuple[str, Drilled]]) -> Iterator[Learned]:
