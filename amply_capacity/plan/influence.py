@@ -92,13 +92,8 @@ def reversal(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) 
 
 def _worth(costs: Floats, scores: Floats) -> float:
     """USD a month that knowing the part of the scores would save; `costs` is (options, worlds)."""
-    by_part = _means(costs, scores)
+    by_part = costs[:, parts_of(scores)].mean(axis=2)
     return float(costs[0].mean() - by_part.min(axis=0).mean())
-
-
-def _means(costs: Floats, scores: Floats) -> Floats:
-    """(options, parts)."""
-    return np.asarray(costs[:, parts_of(scores)].mean(axis=2))
 
 
 def parts_of(scores: Floats) -> NDArray[np.intp]:
@@ -110,8 +105,8 @@ def parts_of(scores: Floats) -> NDArray[np.intp]:
 
 def _turn(ahead: Floats, scores: Floats, interval: Interval) -> tuple[float, float, bool] | None:
     """How steeply it decides, from where on, and whether above; None where no value turns the choice."""
-    means = _means(ahead[None, :], scores)[0]
-    middles: NDArray[np.float64] = _means(scores[None, :], scores)[0]
+    parts = parts_of(scores)
+    means, middles = ahead[parts].mean(axis=1), scores[parts].mean(axis=1)
     slope = np.polyfit(middles, means, 1)[0]
     is_other_best = means < 0.0
     if not is_other_best.any() or is_other_best.all():

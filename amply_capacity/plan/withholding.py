@@ -40,14 +40,13 @@ def withheld(way: Way, demand: Demand, figures: Measured, worlds: Worlds) -> Wit
     if worlds.count < FEWEST_WORLDS:
         return None
     review = min(demand.plan.review_months, demand.plan.horizon_months)
-    enough = np.stack(way.enough)[:, :, review - 1]
+    enough = np.stack([each[:, review - 1] for each in way.enough], axis=1)
     usd = np.array([one.usd_per_month for one in way.options])
 
     def mean_usd(scores: Floats) -> float:
         """What each part of the worlds buys, on the average; the dearest where nothing is enough."""
-        shares = np.stack([enough[:, part].mean(axis=1) for part in parts_of(scores)], axis=1)
-        is_enough = shares >= demand.plan.confidence
-        bought = np.where(is_enough.any(axis=0), is_enough.argmax(axis=0), len(usd) - 1)
+        is_enough = enough[parts_of(scores)].mean(axis=1) >= demand.plan.confidence
+        bought = np.where(is_enough.any(axis=1), is_enough.argmax(axis=1), len(usd) - 1)
         return float(usd[bought].mean())
 
     chance = mean_usd(worlds.scores("nothing at all"))
