@@ -248,8 +248,9 @@ def test_a_session_whose_run_cannot_answer_says_so_where_the_figures_were(tmp_pa
         assert shown_instead.markdown.startswith("> **Not drawn:** ")
         assert "closed loop" in shown_instead.markdown
     assert isinstance(session.credit_week(), Picture), "the mean needs no response time"
-    session.run.__dict__["requests"] = session.run.requests[session.run.requests["use_case"] == "cache"]
-    session.run.__dict__.pop("sound_requests")
+    requests = session.run.requests
+    requests[requests["use_case"] == "cache"].to_parquet(copied / "requests.parquet", index=False)
+    session.run = read_run(copied)
     without_operations = session.credit_week()
     assert isinstance(without_operations, Text)
     assert "Not drawn" in without_operations.markdown
