@@ -43,21 +43,22 @@ class CoreTable:
 
     def at(self, rates: Floats) -> Floats:
         """Cores at these rates, shape (worlds, …)."""
-        worlds, knots = self.values.shape
-        place = np.maximum((np.log(np.maximum(rates, _LEAST_ROUNDS)) - self.first) / self.step, 0.0)
-        left = np.clip(place.astype(np.int64), 0, knots - 2)
-        row = (np.arange(worlds) * knots).reshape(-1, *[1] * (rates.ndim - 1))
-        flat = self.values.ravel()
-        low = flat[row + left]
-        return np.asarray(np.exp(low + (place - left) * (flat[row + left + 1] - low)))
+        return self._between(
+            np.maximum((np.log(np.maximum(rates, _LEAST_ROUNDS)) - self.first) / self.step, 0.0))
 
     def times(self, factor: Floats) -> Floats:
         """Cores at each knot's rate times each world's factor, (worlds, knots): all knots move alike."""
         knots = self.values.shape[1]
-        place = np.maximum(np.arange(knots) + (np.log(factor) / self.step)[:, None], 0.0)
+        return self._between(np.maximum(np.arange(knots) + (np.log(factor) / self.step)[:, None], 0.0))
+
+    def _between(self, place: Floats) -> Floats:
+        """Cores at places between the knots, from 0 on, (worlds, …)."""
+        worlds, knots = self.values.shape
         left = np.minimum(place.astype(np.int64), knots - 2)
-        low = np.take_along_axis(self.values, left, axis=1)
-        high = np.take_along_axis(self.values, left + 1, axis=1)
+        at = left + (np.arange(worlds) * knots).reshape(-1, *[1] * (place.ndim - 1))
+        flat = self.values.ravel()
+        low = flat.take(at)
+        high = flat.take(at + 1)
         return np.asarray(np.exp(low + (place - left) * (high - low)))
 
 
