@@ -22,7 +22,7 @@ def plan(
     fleet: Annotated[Path | None, typer.Option(
         "--fleet", help="Instead: a table of clusters, cluster,demand,run a row.")] = None,
     worlds: Annotated[int | None, typer.Option(
-        help="Sampled worlds; 10,000 without, of a fleet 1,000 each.", min=100, max=100_000)] = None,
+        help="Sampled worlds; 10,000 without, of a fleet 500 each.", min=100, max=100_000)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 1,
     json_: Json = False,
 ) -> None:
