@@ -22,11 +22,12 @@ from amply_capacity.plan.bill import ServerlessBill
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.excuses import excuses_of
 from amply_capacity.plan.failure_knowledge import learn
 from amply_capacity.plan.influence import Influence, Reversal, influences, reversal
 from amply_capacity.plan.measured import Measured, measured
-from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.objectives import Objective, objectives
 from amply_capacity.plan.options import Excuse, Offer, Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month

@@ -21,9 +21,10 @@ from amply_capacity.interval import Interval
 from amply_capacity.plan.calibrations import Calibration
 from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Activity, Demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.harm import harm, prices_of
 from amply_capacity.plan.measured import Measured
-from amply_capacity.plan.needs import Indices, Needs, needs
+from amply_capacity.plan.needs import Indices, Needs
 from amply_capacity.plan.options import Offer, Option, offers
 from amply_capacity.plan.search import Way, way_of
 from amply_capacity.plan.serverless_need import serverless_need

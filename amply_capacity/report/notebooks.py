@@ -22,8 +22,8 @@ from amply_capacity.model.digest import digest
 from amply_capacity.model.ledger import Entry, read_ledgers
 from amply_capacity.plan.calibrations import read_calibrations
 from amply_capacity.plan.demand import Demand, load_demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.needs import needs
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
 from amply_capacity.report import throughput_figure

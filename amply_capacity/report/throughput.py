@@ -18,8 +18,8 @@ from amply_capacity.model.surcharge import surcharge
 from amply_capacity.model.throughput import STEPS, Throughput, throughput
 from amply_capacity.plan.calibrations import Calibration, node_cpu_factor, read_calibrations
 from amply_capacity.plan.demand import Demand, load_demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.measured import Measured, measured
-from amply_capacity.plan.needs import needs
 from amply_capacity.plan.node_limits import MixBytes, WeekShape, node_limits
 from amply_capacity.plan.projection import month_names
 from amply_capacity.plan.sizing import UNITS, capacities

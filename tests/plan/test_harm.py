@@ -12,9 +12,10 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.model.day import WEEK_MINUTES, share_of_week_above, week_weights
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.harm import Harm, harm, prices_of
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Floats, Worlds
 

@@ -15,10 +15,11 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.commitment import Commitment, committed_usd, mean_usd
 from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.harm import prices_of
 from amply_capacity.plan.measured import measured
-from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.options import Option, offers, shard_counts
 from amply_capacity.plan.outages import outage_usd_per_month
 from amply_capacity.plan.regret import Choice, scored, unnoticed_usd

@@ -18,10 +18,11 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.model.node_speed import Observation
 from amply_capacity.plan.calibrations import Calibration, node_cpu_factor
 from amply_capacity.plan.demand import Demand
+from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.fit import fit_of
 from amply_capacity.plan.measured import measured
 from amply_capacity.plan.memory_items import table_bytes
-from amply_capacity.plan.needs import Needs, needs
+from amply_capacity.plan.needs import Needs
 from amply_capacity.plan.sizing import UNITS, capacities, fits
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
