@@ -15,7 +15,7 @@ PACKAGE = ROOT / "amply_capacity"
 # From the ground up. What stands beside the rooms (files, progress, …) is ground: everybody may use it.
 FLOORS = (
     {"traffic"},
-    {"errors", "interval", "files", "disk", "progress"},
+    {"errors", "interval", "files", "disk", "progress", "workers"},
     {"run", "catalog"},
     {"aws"},
     {"model", "target"},

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from amply_capacity.model.digest import digest
 from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.recorded import plan_of_evidence
 from amply_capacity.run.reader import read_run
+from amply_capacity.workers import cores, workers
 
 __all__ = ["FLEET_WORLDS", "FleetRow", "plan_fleet", "read_fleet"]
 
@@ -100,26 +97,13 @@ def _mapped(work: Callable[[FleetRow], dict[str, Any]],
     if len(rows) <= _FEW:
         yield map(work, rows)
         return
-    others = set(active_children())
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _leave_interrupts) as pool:
-        try:
-            # One by one and not pool.map: that cancels what is waiting, and a pool whose workers are
-            # terminated then dies of it with a traceback of its own.
-            parts = [pool.submit(_each, work, rows[at:at + _CHUNK]) for at in range(0, len(rows), _CHUNK)]
-            yield chain.from_iterable(part.result() for part in parts)
-        except BaseException:
-            for worker in set(active_children()) - others:
-                worker.terminate()
-            raise
+    with workers(cores()) as pool:
+        parts = [pool.submit(_each, work, rows[at:at + _CHUNK]) for at in range(0, len(rows), _CHUNK)]
+        yield chain.from_iterable(part.result() for part in parts)
 
 
 def _each(work: Callable[[FleetRow], dict[str, Any]], rows: Sequence[FleetRow]) -> list[dict[str, Any]]:
     return [work(row) for row in rows]
-
-
-def _leave_interrupts() -> None:
-    """To the process that gave the work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _planned(row: FleetRow, worlds: int, seed: int) -> dict[str, Any]:

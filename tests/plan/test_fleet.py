@@ -73,7 +73,8 @@ def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_fleet(tmp_path / "none.csv")
 
 
-def test_an_interrupt_ends_many_plans_and_their_processes_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_many_plans_broken_off_leave_no_process(tmp_path: Path, ending: signal.Signals, code: int) -> None:
     table = write(tmp_path, *(f"cluster-{number},{DEMAND},{EXAMPLE_RUN}" for number in range(2_000)))
     log = tmp_path / "log"
     with log.open("w") as words:
@@ -82,8 +83,8 @@ def test_an_interrupt_ends_many_plans_and_their_processes_at_once(tmp_path: Path
             stdout=subprocess.DEVNULL, stderr=words, start_new_session=True)
     try:
         wait_until(lambda: re.search(r"planning +[1-9]", log.read_text()), "the first plan")
-        planning.send_signal(signal.SIGINT)
-        assert planning.wait(PATIENCE_SECONDS) == 130
+        planning.send_signal(ending)
+        assert planning.wait(PATIENCE_SECONDS) == code
         wait_until(lambda: not processes_of(planning.pid), "the end of its processes")
     finally:
         planning.kill()
