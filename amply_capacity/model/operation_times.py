@@ -1,9 +1,10 @@
-"""What operations take in the base run, where little waits, second by second; and what they ask for."""
+"""What operations take in open loops in which little waits, second by second; and what they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,12 @@ from amply_capacity.run.histogram import width_us
 from amply_capacity.run.reader import Run
 from amply_capacity.run.schema import FAILED_OUTCOMES
 
-__all__ = ["OperationTimes", "Trip", "operation_times", "quantile_within_us"]
+__all__ = ["Loop", "OperationTimes", "Trip", "open_loops", "quantile_within_us"]
 
 Floats = NDArray[np.float64]
 
-_MOST_BUSY, _LEAST_BUSY, _WANTED_BUSY = 0.3, 0.005, 0.1
+_MOST_BUSY, _LEAST_BUSY, _WANTED_BUSY = 0.45, 0.005, 0.1
+_SAME_RATE = 0.9
 _WARM_SHARE = 0.35
 
 
@@ -36,7 +38,7 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class OperationTimes:
-    """One operation in the base run: how often, its round trips, and its times second by second."""
+    """One operation of a loop: how often, its round trips, and its times second by second."""
 
     use_case: str
     operation: str
@@ -79,24 +81,32 @@ class OperationTimes:
         return float(totals @ (self.upper_us - self.width_us / 2.0) / totals.sum())
 
 
-def operation_times(runs: Sequence[Run], curve: CpuCurve) -> tuple[tuple[OperationTimes, ...], float]:
-    """From the base run: the fastest open loop in which the server was idle for most of the time, since at
-    slower rates every round trip wakes it, and the client too. Of a knee search the first steps. Also its
-    operations a second.
+class Loop(NamedTuple):
+    """Open loops of about one rate, together."""
+
+    operations: tuple[OperationTimes, ...]
+    per_second: float
+    """Operations of all kinds."""
+
+
+def open_loops(runs: Sequence[Run], curve: CpuCurve) -> tuple[Loop, ...]:
+    """Those that leave the server idle for most of the time, by rate; of a knee search the first steps.
+
+    The last is the base: at slower rates every round trip wakes the server, and the client too.
 
     Raises BadRun where there is none.
     """
-    open_loops = [run for run in runs if run.manifest["arrivals"] != "closed"]
-    if not open_loops:
+    open_ = [run for run in runs if run.manifest["arrivals"] != "closed"]
+    if not open_:
         scenario = runs[0].manifest["scenario"] if runs else "mixed"
         raise BadRun("response times at other rates need an open loop at a low rate",
                      got=f"only closed loops: {', '.join(run.name for run in runs) or 'no run'}",
                      do=f"record one: `locust -f loadtests/{scenario}.py --headless -u 50 -r 50 -t 30s "
                         "--arrivals poisson --rate 1000`")
-    found = sorted((_Calm.of(run, curve) for run in open_loops), key=lambda one: one.busy)
+    found = sorted((_Calm.of(run, curve) for run in open_), key=lambda one: one.per_second)
     fit = [one for one in found if _LEAST_BUSY <= one.busy <= _MOST_BUSY]
     if not fit:
-        worst = found[0]
+        worst = min(found, key=lambda one: one.busy)
         too = "too fast" if worst.busy > _MOST_BUSY else "too slow"
         raise BadRun(f"run {worst.run.name} is {too} to tell response times at other rates",
                      got=f"{worst.per_second:,.0f} operations a second, which keep the server "
@@ -104,17 +114,26 @@ def operation_times(runs: Sequence[Run], curve: CpuCurve) -> tuple[tuple[Operati
                      do=f"record one that keeps it {100.0 * _WANTED_BUSY:g} % busy: `locust -f "
                         f"loadtests/{worst.run.manifest['scenario']}.py --headless -u 50 -r 50 -t 30s "
                         f"--arrivals poisson --rate {_better_rate(worst.per_second, worst.busy):.0f}`")
-    base = fit[-1]
-    requests = base.run.sound_requests
-    trips = requests[(requests["command"] != "") & (requests["clock"] == "service")
-                     & requests["second"].isin(base.seconds)]
-    total = float(base.own["count"].sum())
+    groups: list[list[_Calm]] = []
+    for one in reversed(fit):
+        if groups and one.per_second >= _SAME_RATE * groups[-1][0].per_second:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return tuple(_loop(group, curve) for group in reversed(groups))
+
+
+def _loop(group: Sequence[_Calm], curve: CpuCurve) -> Loop:
+    own = pd.concat([one.own for one in group])
+    trips = pd.concat([one.trips for one in group])
+    total = float(own["count"].sum())
+    seconds = sorted(second for one in group for second in one.seconds)
     execution = _execution_us(trips, curve)
-    return tuple(
+    return Loop(tuple(
         _times(str(use_case), str(operation), rows,
                trips[(trips["operation"] == operation) & (trips["use_case"] == use_case)], execution, total,
-               base.seconds)
-        for (use_case, operation), rows in base.own.groupby(["use_case", "operation"])), base.per_second
+               seconds)
+        for (use_case, operation), rows in own.groupby(["use_case", "operation"])), total / len(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,8 @@ class _Calm:
     seconds: list[int]
     own: pd.DataFrame
     """Rows of the operations' response times."""
+    trips: pd.DataFrame
+    """Rows of their round trips."""
     per_second: float
     busy: float
     """Share of the core."""
@@ -136,9 +157,11 @@ class _Calm:
                        & ~requests["outcome"].isin(FAILED_OUTCOMES)]
         seconds = _slowest_seconds(own)
         own = own[own["second"].isin(seconds)]
+        trips = requests[(requests["command"] != "") & (requests["clock"] == "service")
+                         & requests["second"].isin(seconds)]
         rate = float(own["count"].sum()) / max(len(seconds), 1)
         rounds = rate * round_trips(run).count / _operations_per_second(run)
-        return cls(run, seconds, own, rate, float(curve.cores(rounds)[0]) if rounds else 0.0)
+        return cls(run, seconds, own, trips, rate, float(curve.cores(rounds)[0]) if rounds else 0.0)
 
 
 def quantile_within_us(upper_us: Floats, counts: Floats, q: float) -> float:
