@@ -63,10 +63,12 @@ class Months:
         return list(map(float, self.commitment.prices))
 
     def _from(self, weights: Floats) -> Floats:
-        worlds, columns = len(weights), len(self.commitment.options) + 1
-        place = self.cheapest[:, :self.held] + columns * np.arange(worlds)[:, None]
-        sums = np.bincount(place.ravel(), weights.ravel(), worlds * columns).reshape(worlds, columns)
-        return np.ascontiguousarray(sums[:, ::-1].cumsum(axis=1)[:, ::-1].T)
+        worlds, places = len(weights), len(self.commitment.options) + 1
+        place = self.cheapest[:, :self.held].T * worlds + np.arange(worlds)
+        sums = np.bincount(place.ravel(), weights.T.ravel(), worlds * places).reshape(places, worlds)
+        for later in range(places - 2, -1, -1):
+            sums[later] += sums[later + 1]
+        return np.asarray(sums, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Bounds:
     def _covered_usd(self, option: Option) -> float:
         """The most that the reservation takes off a month of the way."""
         each, most = self._coverable.get((option.node.family, option.engine)) or self._cover(option)
-        return min(option.nodes * float(units_of(option.node, option.engine)) * each, most)
+        return most and min(option.nodes * float(units_of(option.node, option.engine)) * each, most)
 
     @cached_property
     def _coverable(self) -> dict[tuple[str, str], tuple[float, float]]:

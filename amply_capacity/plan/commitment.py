@@ -78,7 +78,8 @@ def mean_usd(option: Option, commitment: Commitment, review_months: int, holds: 
     if outgrown.size:
         worlds = outgrown if isinstance(rows, slice) else rows[outgrown]
         more = _outgrown_usd(option, commitment) - option.usd_per_month
-        usd[outgrown] += (more[commitment.path.types[worlds, :held]] * short[outgrown]).sum(axis=1)
+        types = commitment.path.types.take(worlds, axis=0)[:, :held]
+        usd[outgrown] += (more[types] * short[outgrown]).sum(axis=1)
     return np.asarray(usd / months)
 
 

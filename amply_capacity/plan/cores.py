@@ -28,6 +28,7 @@ _PEAKS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0])
 _MOST_ROUNDS, _LEAST_ROUNDS = 1e9, 1e-3
 _MOST_READERS = 6
 """A shard and its replicas: they share what is read."""
+_NO_CORES, _ENDLESS = 1e-300, 700.0
 _KNOTS_PER_DECADE = 6
 """A straight line between two knots, of logarithms, is within 0.3 % of the curve."""
 
@@ -51,15 +52,38 @@ class CoreTable:
         knots = self.values.shape[1]
         return self._between(np.maximum(np.arange(knots) + (np.log(factor) / self.step)[:, None], 0.0))
 
+    def rates_of(self, cores: Floats) -> Floats:
+        """The highest rate at which each world takes no more than its cores, (worlds,); -1 where none is.
+
+        More rounds take more cores, so that there is one.
+        """
+        worlds, knots = self.values.shape
+        logs = np.log(np.maximum(cores, _NO_CORES))
+        flat, first = self.values.ravel(), np.arange(worlds) * knots
+        left = np.zeros(worlds, dtype=np.int64)  # by bisection, the last but one knot at most
+        for step in 2 ** np.arange((knots - 1).bit_length())[::-1]:
+            further = np.minimum(left + step, knots - 2)
+            left = np.where(flat.take(first + further) <= logs, further, left)
+        low, high = flat.take(first + left), flat.take(first + left + 1)
+        place = left + (logs - low) / (high - low)
+        rates = np.exp(np.minimum(self.first + self.step * place, _ENDLESS))
+        return np.where(logs < flat.take(first), -1.0, rates)
+
     def _between(self, place: Floats) -> Floats:
         """Cores at places between the knots, from 0 on, (worlds, …)."""
         worlds, knots = self.values.shape
-        left = np.minimum(place.astype(np.int64), knots - 2)
-        at = left + (np.arange(worlds) * knots).reshape(-1, *[1] * (place.ndim - 1))
+        at = place.astype(np.int64)
+        np.minimum(at, knots - 2, out=at)
+        beyond = place - at
+        at += (np.arange(worlds) * knots).reshape(-1, *[1] * (place.ndim - 1))
         flat = self.values.ravel()
         low = flat.take(at)
-        high = flat.take(at + 1)
-        return np.asarray(np.exp(low + (place - left) * (high - low)))
+        at += 1
+        logs = flat.take(at)  # in place from here on: memory is what takes time
+        logs -= low
+        logs *= beyond
+        logs += low
+        return np.exp(logs, out=logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,14 @@ class EngineCores:
     def at_peak(self, mean_rate: Floats) -> Floats:
         """Shape (worlds, months), as `mean_rate` has."""
         return self.peak.at(mean_rate * self.peak_to_mean[:, None])
+
+    def rate_at_peak(self, cores: Floats) -> Floats:
+        """The highest mean rate that takes no more than these at the peak, (worlds,); below 0 where none."""
+        return self.peak.rates_of(cores) / self.peak_to_mean
+
+    def rate_of_week(self, cores: Floats) -> Floats:
+        """The same of the week's mean."""
+        return self.week.rates_of(cores)
 
     def week_mean(self, mean_rate: Floats) -> Floats:
         """Shape (worlds, months), as `mean_rate` has."""

@@ -127,14 +127,15 @@ def _memory(node: NodeType, demand: Demand, need: Needs, months: slice, shards: 
 
 def _throttled_share(node: NodeType, need: Needs, months: slice, shards: int, engine: str | None) -> Floats:
     """Of the week, at the baseline with more asked for."""
-    cores = need.node_cores(node, "cpu_credits", shards, engine)[:, months]
+    cores = need.node_cores(node, "cpu_credits", months, shards, engine)
     share = np.zeros_like(cores)
     if node.vcpu is None or node.cpu_baseline_percent_per_vcpu is None:
         return share
     rules = credit_rules(node)
     out = cores > need.sustainable(rules)[:, None]
-    if out.any():
-        peak, ratio = (np.broadcast_to(one[:, None], cores.shape)[out]
-                       for one in (need.day_peak_to_mean, need.weekend_to_weekday))
-        share[out] = credit_outlook(rules, cores[out], peak, ratio).throttled_hours / _WEEK_HOURS
+    some = np.flatnonzero(out.any(axis=1))
+    if some.size:
+        hours = credit_outlook(rules, cores[some], need.day_peak_to_mean[some, None],
+                               need.weekend_to_weekday[some, None]).throttled_hours
+        share[some] = np.where(out[some], hours, 0.0) / _WEEK_HOURS
     return share

@@ -98,7 +98,7 @@ def _worth(costs: Floats, scores: Floats) -> float:
 
 def parts_of(scores: Floats) -> NDArray[np.intp]:
     """Equally many worlds each, from low to high scores, (parts, worlds of a part)."""
-    order = np.argsort(scores, kind="stable")
+    order = np.argsort(scores)
     used = len(order) - len(order) % _PARTS
     return order[:used].reshape(_PARTS, -1)
 

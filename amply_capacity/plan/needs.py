@@ -6,7 +6,7 @@ Measured bytes and CPU times the demand's counts, of the busiest shard. Arrays h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -21,9 +21,11 @@ from amply_capacity.plan.credit_table import sustainable_of_worlds
 from amply_capacity.plan.memory_items import IN_EACH_SHARD
 from amply_capacity.plan.worlds import Floats
 
-__all__ = ["Indices", "Needs"]
+__all__ = ["Indices", "Limit", "Needs"]
 
 Indices = NDArray[np.intp]
+Limit = tuple[str, Floats, Floats]
+"""A name, and values, (worlds, months), that may be at most the limit, (rows,), in those worlds."""
 
 _P99_WAIT = float(np.log(100.0))
 """A queue's waiting time is nearly exponential with mean service / idle share, whatever arrives (Kingman)."""
@@ -78,19 +80,6 @@ class Needs:
                        other_engine={name: values[rows] for name, values in self.other_engine.items()},
                        _kept={})
 
-    def floor(self) -> Needs:
-        """One world that needs no more than any of these: each number is the least of theirs."""
-        def least(values: Floats) -> Floats:
-            return np.asarray(values.min(axis=0, keepdims=True))
-
-        some: dict[str, Any] = {each.name: least(value) for each in fields(self)
-                                if isinstance(value := getattr(self, each.name), np.ndarray)}
-        return replace(self, **some, memory_items={},
-                       cores=replace(self.cores, busy_us=least(self.cores.busy_us)),
-                       cpu_factor={name: least(values) for name, values in self.cpu_factor.items()},
-                       other_engine={name: least(values) for name, values in self.other_engine.items()},
-                       _kept={})
-
     def of(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
            replicas: int = 1, engine: str | None = None) -> Floats:
         """What a primary of this type has to give of one constraint, (worlds, months).
@@ -98,47 +87,25 @@ class Needs:
         `engine` is the measured one if it is not named. One replica is always counted, so that adding it
         never needs a bigger node. Connections are not shared out: a cluster's client has some to each shard.
         """
-        _, values = self.values(constraint, shards, engine)
-        return self.needed(node, constraint, values[:, months], shards, replicas, engine)
+        values = self._values(constraint, months, shards, engine)
+        return self._needed(node, constraint, values, shards, replicas, engine)
 
-    def highest(self, node: NodeType, constraint: str, months: slice = _ALL, *, shards: int = 1,
-                replicas: int = 1, engine: str | None = None) -> float:
-        """The most that any world needs of it in any of these months."""
-        key = ("highest", constraint, months.start, months.stop, shards, replicas, engine,
-               *self._facts(node, constraint))
-        if key not in self._kept:
-            most = self._most(constraint, months, shards, engine)
-            self._kept[key] = self.needed(node, constraint, most[:, None], shards, replicas, engine).max()
-        return float(self._kept[key])
-
-    def _most(self, constraint: str, months: slice, shards: int, engine: str | None) -> Floats:
-        """The most of what grows, (worlds,): more users take more cores, so that theirs tell those."""
-        if constraint not in _OF_THE_CPU:
-            name, values = self.values(constraint, shards, engine)
-            return self.most(name, values, months, shards, engine)
-        which = "cpu" if constraint == "latency" else constraint
-        key = ("most cores", which, shards, months.start, months.stop)
-        if key not in self._kept:
-            users = self.most("users", self.users, months, 1, None)[:, None]
-            self._kept[key] = self._host_cores(which, users, shards)[:, 0]
-        return self._kept[key]
-
-    def values(self, constraint: str, shards: int, engine: str | None) -> tuple[str, Floats]:
-        """What grows over the months, which many node types share, with its name."""
+    def _values(self, constraint: str, months: slice, shards: int, engine: str | None) -> Floats:
+        """What grows over the months, which many node types share."""
         match constraint:
             case "memory":
-                return "memory", self.used_memory(shards, engine)
+                return self.used_memory(shards, engine)[:, months]
             case "cpu" | "latency":
-                return "peak", self.host_cores("cpu", shards)
+                return self.host_cores("cpu", shards, months)
             case "cpu_credits":
-                return "mean", self.host_cores("cpu_credits", shards)
+                return self.host_cores("cpu_credits", shards, months)
             case "connections":
-                return "connections", self.connections
+                return self.connections[:, months]
             case _:
-                return "users", self.users
+                return self.users[:, months]
 
-    def needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
-               engine: str | None) -> Floats:
+    def _needed(self, node: NodeType, constraint: str, values: Floats, shards: int, replicas: int,
+                engine: str | None) -> Floats:
         """What such values, (worlds, any), ask of this node; it grows with them."""
         match constraint:
             case "memory":
@@ -158,42 +125,61 @@ class Needs:
             case _:
                 return values * self._bits_per_user(constraint, shards, replicas)[:, None]
 
-    def bound(self, node: NodeType, constraint: str, available: float, rows: Indices | slice = _ALL, *,
-              shards: int = 1, replicas: int = 1, engine: str | None = None) -> tuple[str, Floats, Floats]:
-        """The same question with all that is the node's on one side: where is `values` at most `limit`?
+    def limits(self, node: NodeType, available: Mapping[str, float], rows: Indices | slice = _ALL, *,
+               shards: int = 1, replicas: int = 1, engine: str | None = None) -> Iterator[Limit]:
+        """The same question with all that is the node's on one side: where are values at most their limit?
 
-        A name of the values, the values (worlds, months), which many node types share, and the limit of the
-        worlds asked for.
+        `available` is by constraint. Few values, which many node types share: cores, their p99 and the
+        network grow with the users, and so all of them are one limit of these.
         """
-        factor = self._factor(node, engine)[rows]
-        name, values = self.values(constraint, shards, engine)
-        match constraint:
-            case "memory":
-                limit = available / self._memory_factor(node)[rows]
-            case "cpu":
-                limit = available / factor
-            case "latency":
-                idle = _P99_WAIT * self.cores.busy_us[rows] * factor / 1e3 / np.maximum(
-                    available - self._outside_ms(node)[rows], _TINY)
-                limit = np.minimum(1.0 - idle, _NEARLY_FULL) / factor
-            case "cpu_credits":
-                limit = (available - HOST_CORES) / (factor * self._week_factor(node)[rows])
-            case "connections":
-                limit = np.full_like(factor, available)
-            case _:
-                limit = available / np.maximum(self._bits_per_user(constraint, shards, replicas)[rows], _TINY)
-        return name, values, limit
+        memory = available["memory"] / self._memory_factor(node)[rows]
+        yield "memory", self.used_memory(shards, engine), memory
+        yield "connections", self.connections, np.full_like(memory, available["connections"])
+        users = self._most_users(node, available, replicas, engine)[rows] / self._share(shards)[rows]
+        yield "users", self.users, users
+
+    def _most_users(self, node: NodeType, available: Mapping[str, float], replicas: int,
+                    engine: str | None) -> Floats:
+        """Up to how many of them one shard is enough, but for memory and connections, (worlds,)."""
+        key = ("most users", node, *available.values(), max(replicas, 1), engine)
+        if key not in self._kept:
+            users = self._most_users_of_cores(node, available, engine)
+            for constraint in ("network", "network_burst"):
+                each = np.maximum(self._bits_per_user(constraint, 1, replicas), _TINY)
+                users = np.minimum(users, available[constraint] / each)
+            self._kept[key] = users
+        return self._kept[key]
+
+    def _most_users_of_cores(self, node: NodeType, available: Mapping[str, float],
+                             engine: str | None) -> Floats:
+        """The same of the engine's cores, and of the p99 that hangs on them."""
+        rate = self._most_rate_at_peak(node, available["cpu"], available["latency"], engine)
+        if "cpu_credits" in available:
+            factor = self._factor(node, engine) * self._week_factor(node)
+            rate = np.minimum(rate, self.cores.rate_of_week((available["cpu_credits"] - HOST_CORES) / factor))
+        return rate / np.maximum(self.cores.rounds_per_user, _TINY)
+
+    def _most_rate_at_peak(self, node: NodeType, cores: float, p99_ms: float, engine: str | None) -> Floats:
+        """The highest rate, as the week's mean, that takes no more at the peak, nor longer, (worlds,)."""
+        outside_ms = self._outside_ms(node)
+        key = ("rate", node.family, outside_ms is self.network_p99_ms, cores, p99_ms, engine)
+        if key not in self._kept:
+            factor = self._factor(node, engine)
+            idle = _P99_WAIT * self.cores.busy_us * factor / 1e3 / np.maximum(p99_ms - outside_ms, _TINY)
+            most = np.minimum(np.minimum(1.0 - idle, _NEARLY_FULL), cores)
+            self._kept[key] = self.cores.rate_at_peak(most / factor)
+        return self._kept[key]
 
     def most(self, name: str, values: Floats, months: slice, shards: int, engine: str | None) -> Floats:
         """The most of such values in any of the months, (worlds,)."""
-        key = ("most", name, shards, engine if name == "memory" else None, months.start, months.stop)
+        key = ("most", name, shards, engine if name == "memory" else None, months.indices(values.shape[1]))
         if key not in self._kept:
             self._kept[key] = values[:, months].max(axis=1)
         return self._kept[key]
 
     def least(self, name: str, values: Floats, months: slice, shards: int, engine: str | None) -> Floats:
         """The least of them, (worlds,)."""
-        key = ("least", name, shards, engine if name == "memory" else None, months.start, months.stop)
+        key = ("least", name, shards, engine if name == "memory" else None, months.indices(values.shape[1]))
         if key not in self._kept:
             self._kept[key] = values[:, months].min(axis=1)
         return self._kept[key]
@@ -211,26 +197,31 @@ class Needs:
         """Bytes of the fullest shard, nothing kept free, (worlds, months)."""
         key = ("memory", shards, engine if engine != self.measured_engine else None)
         if key not in self._kept:
-            each = sum(self.memory_items[name] for name in IN_EACH_SHARD if name in self.memory_items)
-            shared = sum(values for name, values in self.memory_items.items() if name not in IN_EACH_SHARD)
-            self._kept[key] = shared * (self._share(shards) * self._other("bytes", engine))[:, None] + each
+            factor = (self._share(shards) * self._other("bytes", engine))[:, None]
+            self._kept[key] = self._items(is_whole=False) * factor + self._items(is_whole=True)
         return self._kept[key]
 
-    def node_cores(self, node: NodeType, constraint: str, shards: int = 1,
+    def _items(self, *, is_whole: bool) -> Floats:
+        """Bytes of those that every shard holds whole, or of those that shards share out."""
+        key = ("items", is_whole)
+        if key not in self._kept:
+            self._kept[key] = np.asarray(sum(values for name, values in self.memory_items.items()
+                                             if (name in IN_EACH_SHARD) == is_whole))
+        return self._kept[key]
+
+    def node_cores(self, node: NodeType, constraint: str, months: slice = _ALL, shards: int = 1,
                    engine: str | None = None) -> Floats:
         """The engine's cores on this node: `cpu` at the peak, `cpu_credits` the week's mean."""
-        return self.host_cores(constraint, shards) * self._factor(node, engine)[:, None]
+        return self.host_cores(constraint, shards, months) * self._factor(node, engine)[:, None]
 
-    def host_cores(self, constraint: str, shards: int = 1) -> Floats:
+    def host_cores(self, constraint: str, shards: int = 1, months: slice = _ALL) -> Floats:
         """The engine's cores on the recording host: `cpu` at the peak, `cpu_credits` the week's mean."""
-        key = (constraint, shards)
+        key = (constraint, shards, months.start, months.stop)
         if key not in self._kept:
-            self._kept[key] = self._host_cores(constraint, self.users, shards)
+            rate = self.users[:, months] * (self.cores.rounds_per_user * self._share(shards))[:, None]
+            self._kept[key] = (self.cores.at_peak(rate) if constraint == "cpu"
+                               else self.cores.week_mean(rate))
         return self._kept[key]
-
-    def _host_cores(self, constraint: str, users: Floats, shards: int) -> Floats:
-        rate = users * (self.cores.rounds_per_user * self._share(shards))[:, None]
-        return self.cores.at_peak(rate) if constraint == "cpu" else self.cores.week_mean(rate)
 
     def sustainable(self, rules: CreditRules) -> Floats:
         """The highest mean of the engine that never exhausts the credits, cores, (worlds,)."""

@@ -15,11 +15,11 @@ from amply_capacity.plan.commitment import Commitment, mean_usd, months_held
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.harm import prices_of
-from amply_capacity.plan.needs import Indices, Needs
+from amply_capacity.plan.needs import Indices, Limit, Needs
 from amply_capacity.plan.options import Cluster, Offer, Option, shard_counts
 from amply_capacity.plan.projection import Path, cheapest_of, path
 from amply_capacity.plan.regret import Choice, Scored, scored, unnoticed_usd
-from amply_capacity.plan.sizing import Limit, capacities, fits, limits_of
+from amply_capacity.plan.sizing import fits, limits_of
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = ["Found", "Way", "search", "way_of"]
@@ -79,14 +79,12 @@ def way_of(sold: Sequence[Offer], demand: Demand, need: Needs, replicas: int) ->
     term = demand.terms[0]
     options = sorted((offer.option(count, replicas, term) for offer in frontier(sold, demand, need)
                       for count in shard_counts(demand, replicas)), key=lambda one: one.usd_per_month)
-    left, floor = _Left(np.ones(need.users[:, _LATER].shape, dtype=np.bool_)), need.floor()
+    left = _Left(np.ones(need.users[:, _LATER].shape, dtype=np.bool_))
     kept = []
     for option in options:
         if not left.worlds.size:
             break
-        if left.is_beyond(option, demand, need, floor):
-            continue
-        if left.may_be_met(limits_of(option.node, demand, need, _LATER, left.worlds, shards=option.shards,
+        if left.may_be_met(limits_of(option.node, demand, need, left.worlds, shards=option.shards,
                                      replicas=replicas, engine=option.engine)):
             holds = _holds(option, demand, need)
             if left.met(holds):
@@ -98,24 +96,9 @@ class _Left:
     """Worlds and months in which nothing cheaper is enough, and the least that such a world needs in them."""
 
     def __init__(self, where: Bools) -> None:
-        self.where = where
         self.worlds: Indices = np.arange(len(where))
+        self._where = where
         self._least: dict[int, Floats] = {}
-        self._lowest: dict[int, float] = {}
-
-    def is_beyond(self, option: Option, demand: Demand, need: Needs, floor: Needs) -> bool:
-        """Whether all of them need too much of something even by their least numbers, of all worlds' each."""
-        for constraint, capacity in capacities(option.node, demand).items():
-            if capacity.available is None:
-                return True
-            if constraint == "cpu_credits":  # a settled week has no least numbers
-                continue
-            _, values = need.values(constraint, option.shards, option.engine)
-            least = np.full((1, 1), self._lowest_of(values))
-            if floor.needed(option.node, constraint, least, option.shards, option.replicas,
-                            option.engine)[0, 0] > capacity.available:
-                return True
-        return False
 
     def may_be_met(self, limits: Iterable[Limit]) -> bool:
         """False where the limits, each by itself, already rule every one of them out; limits of `worlds`."""
@@ -128,26 +111,19 @@ class _Left:
 
     def met(self, holds: Bools) -> bool:
         """Takes off those where it is enough; whether there were any."""
-        is_any = bool((holds & self.where).any())
-        self.where &= ~holds
-        stay = self.where[self.worlds].any(axis=1)
-        self.worlds = self.worlds[stay]
+        left = self._where & ~holds.take(self.worlds, axis=0)
+        is_any = bool((left != self._where).any())
+        stay = left.any(axis=1)
+        self._where, self.worlds = left[stay], self.worlds[stay]
         # The least of some that were taken off before is too low: safe, until it misleads.
         self._least = {key: least[stay] for key, least in self._least.items()} if is_any else {}
-        self._lowest = {}
         return is_any
-
-    def _lowest_of(self, values: Floats) -> float:
-        key = id(values)
-        if key not in self._lowest:
-            self._lowest[key] = float(self._least_of(values).min())
-        return self._lowest[key]
 
     def _least_of(self, values: Floats) -> Floats:
         key = id(values)  # the needs keep these arrays, and share one between many options
         if key not in self._least:
-            rows = self.worlds
-            self._least[key] = np.where(self.where[rows], values[rows, _LATER], np.inf).min(axis=1)
+            held = values.take(self.worlds, axis=0)[:, _LATER]
+            self._least[key] = np.where(self._where, held, np.inf).min(axis=1)
         return self._least[key]
 
 

@@ -59,7 +59,7 @@ class Outlook:
 
 def outlooks(option: Option, demand: Demand, load: Workload, worlds: Worlds) -> tuple[Outlook, ...]:
     """Every set-up, of nodes of the option's type and as many shards; the fewest nodes first."""
-    money = money_of(demand, worlds)
+    money, load = money_of(demand, worlds), load.until(_FIRST)
     found = []
     for setup in SETUPS:
         month = month_of(setup, demand, load, worlds)

@@ -14,14 +14,11 @@ from amply_capacity.catalog.nodes import NodeType
 from amply_capacity.model.connections import ELASTICACHE_CONNECTIONS
 from amply_capacity.plan.assumptions import ENGINE_CORE_SHARE
 from amply_capacity.plan.demand import Demand
-from amply_capacity.plan.needs import Indices, Needs
-from amply_capacity.plan.worlds import Floats
+from amply_capacity.plan.needs import Indices, Limit, Needs
 
-__all__ = ["UNITS", "Capacity", "Limit", "capacities", "fits", "limits_of"]
+__all__ = ["UNITS", "Capacity", "capacities", "fits", "limits_of"]
 
 Bools = NDArray[np.bool_]
-Limit = tuple[str, Floats, Floats]
-"""A name, and values, (worlds, months), that may be at most the limit, (rows,), in those worlds."""
 
 UNITS: Mapping[str, str] = {
     "memory": "bytes",
@@ -93,36 +90,31 @@ def fits(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL, *, r
 
     Nowhere, if the catalog lacks a fact about it.
     """
-    enough = np.ones(need.users[rows, months].shape, dtype=np.bool_)
-    for name, values, limit in limits_of(node, demand, need, months, rows, shards=shards, replicas=replicas,
+    worlds, columns = need.users[:, months].shape
+    may_be = np.ones(worlds if isinstance(rows, slice) else len(rows), dtype=np.bool_)
+    is_sure, asked = may_be.copy(), []
+    for name, values, limit in limits_of(node, demand, need, rows, shards=shards, replicas=replicas,
                                          engine=engine):
         # Most worlds are far from most limits: only those on both sides of one are held to every month.
-        most = need.most(name, values, months, shards, engine)[rows]
-        least = need.least(name, values, months, shards, engine)[rows]
-        some = np.flatnonzero((least <= limit) & (most > limit))
-        held = values[rows, months]
-        if _FEW * some.size > len(limit):
-            enough &= held <= limit[:, None]
-        else:
-            enough[least > limit] = False
-            enough[some] &= held[some] <= limit[some, None]
+        is_kept = need.most(name, values, months, shards, engine)[rows] <= limit
+        may_be &= need.least(name, values, months, shards, engine)[rows] <= limit
+        is_sure &= is_kept
+        if not is_kept.all():
+            asked.append((values[:, months], limit))
+    enough = np.repeat(may_be, columns).reshape(-1, columns)
+    near = np.flatnonzero(may_be & ~is_sure)
+    some = _ALL if _FEW * near.size > len(enough) else near
+    for values, limit in asked:
+        enough[some] &= values[some if isinstance(rows, slice) else rows[some]] <= limit[some, None]
     return enough
 
 
-def limits_of(node: NodeType, demand: Demand, need: Needs, months: slice = _ALL,
-              rows: Indices | slice = _ALL, *, shards: int = 1, replicas: int = 1,
-              engine: str | None = None) -> Iterator[Limit]:
-    """One by one, but for those that every world keeps in these months.
-
-    Where a fact is not known, a single one that nothing keeps.
-    """
-    has = capacities(node, demand)
-    if any(capacity.available is None for capacity in has.values()):
-        yield "users", need.users, np.full(len(need.users), -np.inf)[rows]
-        return
-    for constraint, capacity in has.items():
-        assert capacity.available is not None
-        if need.highest(node, constraint, months, shards=shards, replicas=replicas,
-                        engine=engine) > capacity.available:
-            yield need.bound(node, constraint, capacity.available, rows, shards=shards, replicas=replicas,
-                             engine=engine)
+def limits_of(node: NodeType, demand: Demand, need: Needs, rows: Indices | slice = _ALL, *, shards: int = 1,
+              replicas: int = 1, engine: str | None = None) -> Iterator[Limit]:
+    """One by one; where a fact is not known, a single one that nothing keeps."""
+    available: dict[str, float] = {}
+    for constraint, capacity in capacities(node, demand).items():
+        if capacity.available is None:
+            return iter([("users", need.users, np.full(len(need.users), -np.inf)[rows])])
+        available[constraint] = capacity.available
+    return need.limits(node, available, rows, shards=shards, replicas=replicas, engine=engine)
