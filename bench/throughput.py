@@ -161,8 +161,16 @@ def _cpu(curve: CpuCurve, trips: Mapping[str, RoundTrips], load: _Load, what: st
 
 def _cpu_medians(bench: _Bench, loads: Sequence[_Load]) -> list[float]:
     """All of them in turn, and again: what the host does meanwhile meets each."""
-    seen = [[outcomes(bench.run(_again(load, number)))[CPU] for load in loads] for number in range(_REPEATS)]
-    return [median(each) for each in zip(*seen, strict=True)]
+    rounds = [[outcomes(bench.run(_again(load, number))) for load in loads] for number in range(_REPEATS)]
+    return [_median(CPU, seen) for seen in zip(*rounds, strict=True)]
+
+
+def _median(quantity: str, seen: Sequence[Mapping[str, float]]) -> float:
+    """Of the runs that tell it: a host that was busy all through one leaves nothing to tell."""
+    told = [one[quantity] for one in seen if quantity in one]
+    if not told:
+        raise RuntimeError(f"{quantity}: none of {len(seen)} runs tells it")
+    return median(told)
 
 
 def _again(load: _Load, number: int) -> _Load:
@@ -204,7 +212,7 @@ def _queued(bench: _Bench, queue: _Queue, seed: int) -> list[Experiment]:
 def _medians(bench: _Bench, load: _Load, quantities: Sequence[str], scale: float = 1.0) -> list[float]:
     """What runs of that load show, which differ in their seed."""
     seen = [outcomes(bench.run(_again(load, number))) for number in range(_REPEATS)]
-    return [scale * median(one[quantity] for one in seen) for quantity in quantities]
+    return [scale * _median(quantity, seen) for quantity in quantities]
 
 
 def _knee(bench: _Bench, load: _Load, p99_ms: float) -> float:
