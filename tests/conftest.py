@@ -133,7 +133,7 @@ def recorded_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         directory = shared / "run"
         if not directory.exists():
             # The pause leaves a core to the server, on a machine that has two.
-            options = ("-u", "10", "-r", "10", "-t", "6s", "--population", "300", "--think-time-ms", "2")
+            options = ("-u", "10", "-r", "10", "-t", "6s", "--population", "300", "--think-time-ms", "5")
             for left in reversed(range(_RECORDINGS)):
                 code, words = run_locust("mixed", *options, "--run-dir", str(directory), log=shared / "log")
                 assert code in {0, 1}, words  # 1: an operation failed, as two at once on one session may

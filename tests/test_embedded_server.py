@@ -42,6 +42,6 @@ def test_the_way_from_load_to_report_works_on_the_embedded_server(
     assert run.commands["p99_us"].isna().all(), "6.2 keeps no latencystats: absent, not 0"
     assert run.server["EngineCPUUtilization"].notna().any()
     # The other run tells the CPU where other tests had the server's core.
-    document = document_of([tmp_path / "run", EXAMPLE_RUN], DATA_DIR / "demand.example.toml")
+    document = document_of([tmp_path / "run", EXAMPLE_RUN], DATA_DIR / "demand.example.toml", worlds=2_000)
     written = write_report(document, tmp_path / "report", ["html", "json"])
     assert [path.name for path in written] == ["report.html", "report.json"]

@@ -16,23 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cheaper import cheap_kernels
+
 from amply_capacity.files import EXAMPLE_RUN, NOTEBOOKS_DIR
 from amply_capacity.report.notebook_files import RUN_VARIABLE, lab_environment, lab_options
 from amply_capacity.target.process import free_port
 
 PATIENCE_SECONDS = 240.0
-
-WORLDS = 1_000
-# Fewer worlds, draws and plays of the same cells: what the figures say is tested elsewhere.
-_CHEAPER = f"""
-from amply_capacity.model import latency_curve
-from amply_capacity.plan import hit_rate_curve
-from amply_capacity.report import document, what_if
-
-document.plan_of.__kwdefaults__["worlds"] = what_if.WORLDS = {WORLDS}
-latency_curve.KNEE_DRAWS = latency_curve._DRAWS = 2
-hit_rate_curve._SIZES, hit_rate_curve._MOST_USES = 3, 50_000
-"""
 
 _HAS_RUN = """() => {
     const panel = window.jupyterapp.shell.currentWidget;
@@ -95,13 +85,10 @@ def jupyter_lab(directory: Path, run: Path = EXAMPLE_RUN, *, is_cheap: bool = Tr
     """A JupyterLab on a free loopback port, with none of this user's settings, ended at the end."""
     notebooks = directory / "notebooks"
     shutil.copytree(NOTEBOOKS_DIR, notebooks, ignore=shutil.ignore_patterns(".*"))
-    startup = directory / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    if is_cheap:
-        (startup / "cheaper.py").write_text(_CHEAPER)
+    kernels = cheap_kernels(directory / "ipython") if is_cheap else {"IPYTHONDIR": str(directory / "ipython")}
     port, token = free_port(), secrets.token_hex(16)
     environment = lab_environment() | {
-        RUN_VARIABLE: str(run), "IPYTHONDIR": str(directory / "ipython"),
+        RUN_VARIABLE: str(run), **kernels,
         **{f"JUPYTER_{name}_DIR": str(directory / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
         "JUPYTERLAB_SETTINGS_DIR": str(directory / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(directory / "workspaces"), "JUPYTER_PREFER_ENV_PATH": "1"}

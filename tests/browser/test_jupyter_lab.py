@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jupyter_lab import PATIENCE_SECONDS, WORLDS, Lab, jupyter_lab
+from cheaper import WORLDS
+from jupyter_lab import PATIENCE_SECONDS, Lab, jupyter_lab
 
 from amply_capacity.files import EXAMPLE_RUN, RUNS_DIR
 from amply_capacity.report.notebook_files import notebooks

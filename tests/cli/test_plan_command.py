@@ -45,8 +45,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_plan(
 
 
 def test_for_a_person_the_decision_comes_first_then_every_month(amply: Callable, options: tuple) -> None:
-    plan = amply(*options, "--json").json
-    text = amply(*options).out
+    plan = amply(*options, "--json", "--worlds", "2000").json
+    text = amply(*options, "--worlds", "2000").out
     first = text.splitlines()[0]
     assert first.startswith(f"Run 1 {plan['chosen']['node_type']}")
     assert usd(plan["chosen"]["usd_per_month"]) in first

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from locust_process import seconds_recorded, start_locust, wait_until
 
-_LONG = ("-u", "5", "-r", "5", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "5")
+_LONG = ("-u", "5", "-r", "5", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "20")
 
 
 @pytest.fixture

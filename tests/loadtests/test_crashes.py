@@ -21,6 +21,9 @@ from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
 
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
 Start = Callable[..., subprocess.Popen[bytes]]
 Children = Callable[[int, str], list[int]]
 

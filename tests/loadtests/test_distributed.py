@@ -22,11 +22,14 @@ from locust_process import (
 from amply_capacity.run.reader import read_run, recover
 from amply_capacity.target.process import exists, free_port
 
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
 Start = Callable[..., subprocess.Popen[bytes]]
 Children = Callable[[int, str], list[int]]
 
 _SCRIBE = "amply_capacity.load.scribe"
-_LOAD = ("-u", "6", "-r", "6", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "5")
+_LOAD = ("-u", "6", "-r", "6", "-t", "120s", "--population", "60", "--prefill", "0", "--think-time-ms", "20")
 
 
 def _ended(pid: int) -> bool:

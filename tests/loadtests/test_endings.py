@@ -23,6 +23,9 @@ from amply_capacity.run.reader import read_run, recover
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import connect
 
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_readable_partial_and_leaves_no_server(

@@ -26,6 +26,9 @@ from amply_capacity.run.reader import Run, read_run
 from amply_capacity.target import guard
 from amply_capacity.target.process import free_port
 
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
 _SMALL = ("-u", "2", "-r", "2", "--population", "60", "--prefill", "0", "--arrivals", "poisson")
 _OWN_CODE = '''
 from locust import constant, task

@@ -13,6 +13,9 @@ from amply_capacity.model.forecast import CPU, outcomes
 from amply_capacity.model.ledger import read_ledgers
 from amply_capacity.run.reader import read_run
 
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
 LOAD = ("-u", "10", "-r", "10", "--population", "500", "--arrivals", "poisson", "--rate", "300")
 
 

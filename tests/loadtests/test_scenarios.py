@@ -85,7 +85,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Made once for all test processes."""
     with shared_directory(tmp_path_factory, "mixed") as directory:
         if not (directory / "outcome.json").exists():
-            options = ("-u", "10", "-r", "10", "-t", "10s", "--population", "500", "--think-time-ms", "5")
+            options = ("-u", "10", "-r", "10", "-t", "10s", "--population", "500", "--think-time-ms", "15")
             return _record("mixed", *options, directory=directory)
         return _recorded(directory)
 
@@ -182,10 +182,10 @@ class TestTenSecondsOfTenUsers:
 @pytest.mark.parametrize(
     ("scenario", "mix", "options"),
     [
-        ("sessions", SESSIONS_MIX, ("--think-time-ms", "5")),
+        ("sessions", SESSIONS_MIX, ("--think-time-ms", "20")),
         ("rate_limit", RATE_LIMIT_MIX, ("--arrivals", "constant", "--rate", "400")),
-        ("cache", CACHE_MIX, ("--compute-delay-ms", "2", "--think-time-ms", "5")),
-        ("celery_results", CELERY_MIX, ("--think-time-ms", "5")),
+        ("cache", CACHE_MIX, ("--compute-delay-ms", "2", "--think-time-ms", "20")),
+        ("celery_results", CELERY_MIX, ("--think-time-ms", "20")),
     ],
 )
 def test_every_operation_of_a_scenario_occurs(
@@ -263,7 +263,7 @@ def test_two_processes_record_one_run_that_holds_both(tmp_path: Path) -> None:
         "--processes",
         "2",
         "--think-time-ms",
-        "5",
+        "10",
         directory=tmp_path,
     )
     _check_totals(recording)

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 import redis
 from killable_redis import KillableRedis
 from locust_process import csv_counts, operation_counts, seconds_recorded, wait_until
 
 from amply_capacity.run.reader import read_run
 from amply_capacity.target import guard
+
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
 
 
 def test_a_target_that_stands_still_and_dies_and_comes_back_is_recorded_said_and_survived(

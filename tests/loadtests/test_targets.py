@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 import redis
 from locust_process import (
     cluster_directories,
@@ -28,6 +29,9 @@ from amply_capacity.target import cluster as clusters
 from amply_capacity.target import guard
 from amply_capacity.target.endpoint import connect
 from amply_capacity.target.process import free_port
+
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
 
 SESAME = seeded("sesame")
 _SHORT = ("-u", "4", "-r", "4", "-t", "2s", "--population", "60", "--think-time-ms", "1")

@@ -15,7 +15,10 @@ from amply_capacity.run.reader import read_run
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import connect
 
-_SMALL = ("-u", "5", "-r", "5", "-t", "5s", "--population", "60", "--think-time-ms", "5")
+# Beside tests that compute, and not one after another at the end: a load waits more than it works.
+pytestmark = pytest.mark.xdist_group("loads")
+
+_SMALL = ("-u", "5", "-r", "5", "-t", "5s", "--population", "60", "--think-time-ms", "20")
 _LOG_OUT = (
     "--mix",
     "create=5,log_out_everywhere=5,validate=10,check=5,cached_read=5,store_result=2,get_result=2",
@@ -231,7 +234,7 @@ def test_a_knee_search_changes_the_rate_and_says_what_it_found_so_far(tmp_path: 
         "0",
         "--knee",
         "--rate",
-        "800",
+        "300",
         "--p99-ms",
         "400",
         "--run-dir",

@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from cheaper import cheap_kernels, cheapen
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -20,7 +21,6 @@ from amply_capacity.catalog.prices import price
 from amply_capacity.errors import AmplyError, BadInput, BadRun
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
 from amply_capacity.interval import Interval
-from amply_capacity.model import latency_curve
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.plan.demand import load_demand
 from amply_capacity.report import notebook_files
@@ -40,6 +40,12 @@ MOST_LINES = 10
 DRAWING = re.compile(
     r"^(\w*figures?\.\w+\(|session\.draw\((figures\.|session\.(?!silent_throttling|throughput_notes|opening|beside)))")
 """A cell that is one call of a figure."""
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demonstration's test makes them with all worlds."""
+    cheapen(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +87,9 @@ def test_a_cell_only_loads_calls_and_shows(path: Path) -> None:
 
 
 def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
-        example_run: Path, tmp_path: Path) -> None:
+        example_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cheap_kernels(tmp_path / "ipython").items():
+        monkeypatch.setenv(name, value)
     sources = {path: path.read_bytes() for path in notebooks()}
     executed = execute(notebooks(), tmp_path / "out", example_run, DEMAND)
     assert executed == [tmp_path / "out" / path.name for path in notebooks()]
@@ -113,6 +121,8 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
 
 def test_a_saved_notebook_is_exported_with_the_last_answer_in_place_of_its_widgets(
         example_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cheap_kernels(tmp_path / "ipython").items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AMPLY_RUN", str(example_run))
     path = write_notebook(tmp_path / "live.ipynb", "from amply_capacity.report import figures\n"
                           "from amply_capacity.report.notebooks import open_session\n"
@@ -207,9 +217,7 @@ def test_a_session_takes_the_run_and_demand_given_before_those_of_the_environmen
 
 
 def test_a_session_predicts_once_for_the_cheapest_of_each_class_and_size_and_todays(
-        monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(latency_curve, "KNEE_DRAWS", 2)
-    monkeypatch.setattr(latency_curve, "_DRAWS", 2)
+        capfd: pytest.CaptureFixture[str]) -> None:
     session = open_session(EXAMPLE_RUN, DEMAND)
     names = [node["node_type"] for node in session.throughput["nodes"]]
     assert session.throughput is session.throughput

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cheaper import cheapen
 
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
 from amply_capacity.report import replica_notebook as module
@@ -50,6 +51,7 @@ def test_ones_own_newest_completed_crash_of_each_kind_comes_first(monkeypatch: p
 
 def test_the_session_opens_with_the_decision_in_one_sentence_and_knows_the_drills(
         monkeypatch: pytest.MonkeyPatch) -> None:
+    cheapen(monkeypatch)
     monkeypatch.setattr(module, "all_runs", list)
     session = open_replica_session(EXAMPLE_RUN, DEMAND)
     opening = session.opening()

@@ -27,12 +27,12 @@ from amply_capacity.report.comparison_text import comparison_text, runs_text
 from amply_capacity.report.run_list import run_row
 from amply_capacity.run.reader import Run, read_run
 
-pytestmark = pytest.mark.xdist_group("report")
+pytestmark = pytest.mark.xdist_group("comparison")
 
 P99 = "p99 response time of sessions"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def example() -> Run:
     return read_run(EXAMPLE_RUN)
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cheaper import cheapen
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.files import EXAMPLE_RUN
@@ -54,7 +55,9 @@ def test_where_nothing_is_evicted_what_misses_has_expired(curve: HitRateCurve) -
     assert 0.5 < curve.unlimited.hit_rate.mid < 0.99
 
 
-def test_the_reserve_is_taken_off_the_node_types(amply_demand: Demand) -> None:
+def test_the_reserve_is_taken_off_the_node_types(
+        amply_demand: Demand, monkeypatch: pytest.MonkeyPatch) -> None:
+    cheapen(monkeypatch)
     found = hit_rate_curve(amply_demand, shapes_of(read_run(EXAMPLE_RUN)), Layout(), NODES[:1],
                            reserved_memory_percent=50.0)
     assert found.node_types == (("cache.t3.micro", 268_435_456),)
