@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amply_capacity.errors import BadRun
 from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_curve import DRAWS, CpuCurve, interval_of
+from amply_capacity.model.operation_mix import OperationMix
 from amply_capacity.model.operation_times import Loop, OperationTimes, open_loops
 from amply_capacity.model.queueing import waited_us
 from amply_capacity.model.stalls import Base, Load, Stalls, base_of, with_stalls
@@ -91,7 +91,7 @@ class LatencyCurve:
     """What is needed to simulate any rate of one mix of operations on one server."""
 
     curve: CpuCurve
-    operations: tuple[OperationTimes, ...]
+    mix: OperationMix
     base_per_second: float
     """Operations a second of the base run."""
     way_us: float = 0.0
@@ -99,38 +99,17 @@ class LatencyCurve:
     _scores: Floats = field(default_factory=_way_scores, compare=False, repr=False)
     _bases: dict[int, Base] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def rounds_per_operation(self) -> float:
-        return sum(one.share * one.rounds for one in self.operations)
-
-    @property
-    def commands_per_operation(self) -> float:
-        return sum(one.share * sum(trip.per_operation * (trip.asked.count("+") + 1) for trip in one.trips)
-                   for one in self.operations)
-
-    @property
-    def round_trip_ms(self) -> float:
-        """Mean response time of a round trip in the base run."""
-        return sum(one.share * one.mean_us for one in self.operations) / self.rounds_per_operation / 1000.0
-
     def idle_and_way_us(self) -> tuple[float, float]:
         """Of a round trip of the base run, in the best curve: the logarithm of the law, and what is left of
         the mean of the operations' medians, without waits and the server's CPU."""
         cost = float(self._costs(np.array([self.base_per_second]))[0, 0])
         medians = [float(np.median(times)) for times in self._base(0).times]
-        median = float(np.average(medians, weights=[one.share for one in self.operations]))
-        return self._idle(0, self.base_per_second, cost), median / self.rounds_per_operation - cost
+        median = float(np.average(medians, weights=[one.share for one in self.mix.operations]))
+        return self._idle(0, self.base_per_second, cost), median / self.mix.rounds_per_operation - cost
 
     def mixed(self, shares: Mapping[str, float]) -> LatencyCurve:
-        """The same operations in other shares, by name; raises BadRun where one was not recorded."""
-        known = {one.operation: one for one in self.operations}
-        missing = sorted(set(shares) - set(known))
-        if missing:
-            raise BadRun("the runs do not show every operation of that mix", got=f"no {', '.join(missing)}",
-                         do="record a run that has them, e.g. loadtests/mixed.py with --mix")
-        total = sum(shares.values())
-        return replace(self, _bases={}, operations=tuple(
-            replace(known[name], share=share / total) for name, share in shares.items() if share > 0.0))
+        """Of the same operations in other shares, by name; raises BadRun where one was not recorded."""
+        return replace(self, _bases={}, mix=self.mix.mixed(shares))
 
     def quantiles(self, operations_per_second: float, qs: Sequence[float],
                   use_case: str | None = None) -> list[Quantile]:
@@ -138,7 +117,7 @@ class LatencyCurve:
 
         A bound is infinite where a curve of the interval is saturated at that rate.
         """
-        ours = [one for one in self.operations if use_case in {None, one.use_case}]
+        ours = [one for one in self.mix.operations if use_case in {None, one.use_case}]
         found = np.array([self._drawn_quantiles(draw, operations_per_second, qs, ours)
                           for draw in range(_DRAWS)])
         rng = np.random.default_rng(_SEED)
@@ -199,7 +178,7 @@ class LatencyCurve:
         base = self._base(draw)
         waits, cheaper = self._waits(draw, rate, rng, base.stalls)
         found = {}
-        for one, whole, calm, waited in zip(self.operations, base.times, base.calm, waits, strict=True):
+        for one, whole, calm, waited in zip(self.mix.operations, base.times, base.calm, waits, strict=True):
             less = one.rounds * cheaper
             more = waited[rng.integers(len(waited), size=len(calm))] if len(waited) else 0.0
             found[one.name] = np.stack([np.maximum(calm - less, 0.0) + more, np.maximum(whole - less, 0.0)])
@@ -215,7 +194,7 @@ class LatencyCurve:
             rng = np.random.default_rng([_SEED, draw, 1])
             waits, _ = self._waits(draw, self.base_per_second, rng)
             times = []
-            for one, waited in zip(self.operations, waits, strict=True):
+            for one, waited in zip(self.mix.operations, waits, strict=True):
                 size = max(round(_TIMES * one.share), _FEWEST_TIMES)
                 drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
                 if len(waited):
@@ -223,15 +202,16 @@ class LatencyCurve:
                     place = (np.arange(size) + 0.5) / size * (len(waited) - 1)
                     drawn -= np.interp(place, np.arange(len(waited)), np.sort(waited))
                 times.append(rng.permutation(np.maximum(drawn, 0.0)))
-            self._bases[draw] = base_of(times, np.array([one.share for one in self.operations]), rng)
+            self._bases[draw] = base_of(times, np.array([one.share for one in self.mix.operations]), rng)
         return self._bases[draw]
 
     def _saturation_per_second(self, draw: int) -> float:
-        return float(self.curve.saturation_per_second(self.execution_us)[draw] / self.rounds_per_operation)
+        rounds = self.curve.saturation_per_second(self.mix.execution_us)[draw]
+        return float(rounds / self.mix.rounds_per_operation)
 
     def _highest(self, draw: int, p99_ms: Mapping[str, float]) -> tuple[float | None, str]:
         """The rate of one draw; None where the objective is missed where nothing waits."""
-        groups = {name: [one for one in self.operations if one.use_case == name] for name in p99_ms}
+        groups = {name: [one for one in self.mix.operations if one.use_case == name] for name in p99_ms}
         low, high = self.base_per_second, self._saturation_per_second(draw)
 
         def worst(rate: float) -> tuple[float, str]:
@@ -251,40 +231,24 @@ class LatencyCurve:
                 low = rate
         return (low + high) / 2.0, first
 
-    @property
-    def commands_per_round(self) -> Mapping[str, float]:
-        """In a mean round trip, by command as commandstats names it."""
-        found: dict[str, float] = {}
-        for one in self.operations:
-            for trip in one.trips:
-                for name in trip.asked.lower().split("+"):
-                    found[name] = found.get(name, 0.0) + one.share * trip.per_operation
-        return {name: count / self.rounds_per_operation for name, count in sorted(found.items())}
-
-    @property
-    def execution_us(self) -> float:
-        """Of a mean round trip of this mix."""
-        return sum(one.share * trip.per_operation * trip.execution_us
-                   for one in self.operations for trip in one.trips) / self.rounds_per_operation
-
     def _waits(self, draw: int, rate: float, rng: np.random.Generator,
                stalls: Stalls | None = None) -> tuple[list[Floats], float]:
         """What operations of each kind wait, µs; and how much less a round trip costs than in the base
         run."""
-        rounds, mean = self.rounds_per_operation, self.execution_us
+        rounds, mean = self.mix.rounds_per_operation, self.mix.execution_us
         base = self.base_per_second
         cost, at_floor = self._costs(np.array([rate, base]))[draw]
         nearer = (self.way_us * np.exp(_WAY_ERROR * self._scores[draw])
                   * (self._idle(draw, base, at_floor) - self._idle(draw, rate, cost)))
-        shares = np.array([one.share for one in self.operations])
+        shares = np.array([one.share for one in self.mix.operations])
         commands = _COMMANDS * (_MORE_FOR_THE_BEST if draw == 0 else 1)
         size = round((commands + _WARM_UP) / rounds) + 1
         kinds = rng.choice(len(shares), size=size, p=shares / shares.sum())
-        places, execution = _asked(self.operations, kinds, rng)
+        places, execution = self.mix.asked(kinds, rng)
         services = np.maximum(execution + cost - mean, _LEAST_SERVICE * cost)
         services *= cost / services.mean()
         network = np.array([max(one.median_us / max(one.rounds, 1.0) - at_floor - nearer, _LEAST_BETWEEN_US)
-                            for one in self.operations])
+                            for one in self.mix.operations])
         starts = np.cumsum(rng.standard_exponential(size)) * (1e6 / rate)
         begun = starts[round(_WARM_UP / rounds)]
         load = Load(starts, kinds, places, services, network[kinds])
@@ -297,11 +261,11 @@ class LatencyCurve:
 
     def _costs(self, rates: Floats) -> Floats:
         """Shape (draws, rates): µs of CPU of a round trip at each rate of operations."""
-        return self.curve.us_per_round(rates * self.rounds_per_operation, self.execution_us)
+        return self.curve.us_per_round(rates * self.mix.rounds_per_operation, self.mix.execution_us)
 
     def _idle(self, draw: int, rate: float, cost_us: float) -> float:
         """The logarithm of the law: of what a round trip leaves idle at that rate."""
-        between_us = 1e6 / (rate * self.rounds_per_operation)
+        between_us = 1e6 / (rate * self.mix.rounds_per_operation)
         return float(np.log1p(max(between_us - cost_us, 0.0) / self.curve.gap_us[draw]))
 
 
@@ -313,7 +277,7 @@ def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
 
 
 def _of(loop: Loop, curve: CpuCurve) -> LatencyCurve:
-    return LatencyCurve(curve, loop.operations, loop.per_second)
+    return LatencyCurve(curve, OperationMix(loop.operations), loop.per_second)
 
 
 def _way_us(loops: Sequence[Loop], curve: CpuCurve) -> float:
@@ -321,26 +285,6 @@ def _way_us(loops: Sequence[Loop], curve: CpuCurve) -> float:
     loops are too near to each other to tell."""
     idle, way = np.array([_of(loop, curve).idle_and_way_us() for loop in loops]).T
     return max(float(np.polyfit(idle, way, 1)[0]), 0.0) if np.ptp(idle) >= _RATES_APART else 0.0
-
-
-def _asked(operations: Sequence[OperationTimes], kinds: Ints,
-           rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Where each operation's round trips stand, shape (operations + 1,), and their executions, µs.
-
-    A part of a round trip is a chance of one.
-    """
-    which: list[Ints] = []
-    execution: list[Floats] = []
-    for number, one in enumerate(operations):
-        ours = np.flatnonzero(kinds == number)
-        for trip in one.trips:
-            whole, rest = divmod(trip.per_operation, 1.0)
-            times = int(whole) + (rng.random(len(ours)) < rest)
-            which.append(np.repeat(ours, times))
-            execution.append(np.full(len(which[-1]), trip.execution_us))
-    placed = np.concatenate(which)
-    order = np.argsort(placed, kind="stable")
-    return np.searchsorted(placed[order], np.arange(len(kinds) + 1)), np.concatenate(execution)[order]
 
 
 def _quantiles(times: Mapping[str, Floats], ours: Sequence[OperationTimes], qs: Sequence[float],

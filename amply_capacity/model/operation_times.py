@@ -96,7 +96,8 @@ def open_loops(runs: Sequence[Run], curve: CpuCurve) -> tuple[Loop, ...]:
 
     Raises BadRun where there is none.
     """
-    open_ = [run for run in runs if run.manifest["arrivals"] != "closed"]
+    # One that is given twice is no second sample.
+    open_ = {run.directory.resolve(): run for run in runs if run.manifest["arrivals"] != "closed"}.values()
     if not open_:
         scenario = runs[0].manifest["scenario"] if runs else "mixed"
         raise BadRun("response times at other rates need an open loop at a low rate",
@@ -127,13 +128,14 @@ def _loop(group: Sequence[_Calm], curve: CpuCurve) -> Loop:
     own = pd.concat([one.own for one in group])
     trips = pd.concat([one.trips for one in group])
     total = float(own["count"].sum())
-    seconds = sorted(second for one in group for second in one.seconds)
+    seconds = sorted({second for one in group for second in one.seconds})
     execution = _execution_us(trips, curve)
     return Loop(tuple(
         _times(str(use_case), str(operation), rows,
                trips[(trips["operation"] == operation) & (trips["use_case"] == use_case)], execution, total,
                seconds)
-        for (use_case, operation), rows in own.groupby(["use_case", "operation"])), total / len(seconds))
+        for (use_case, operation), rows in own.groupby(["use_case", "operation"])),
+        total / sum(len(one.seconds) for one in group))
 
 
 @dataclass(frozen=True, slots=True)

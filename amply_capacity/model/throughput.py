@@ -105,7 +105,7 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float,
     _fit_for_it(runs)
     curve = curve_of(runs)
     latency = latency_curve([run for run in runs if run.verdict == "complete"], curve)
-    use_cases = sorted({one.use_case for one in latency.operations})
+    use_cases = sorted({one.use_case for one in latency.mix.operations})
     given = dict.fromkeys(use_cases, p99_ms) if isinstance(p99_ms, float | int) else p99_ms
     limits = {name: given[name] for name in use_cases if name in given}
     if not limits:
@@ -116,11 +116,11 @@ def throughput(runs: Sequence[Run], p99_ms: Mapping[str, float] | float,
     if knee.operations_per_second is None:
         raise BadRun("no rate can be told", got=str(knee.withheld),
                      do="record the runs on a quieter host, or give a higher --p99-ms")
-    full = curve.saturation_per_second(latency.execution_us) / latency.rounds_per_operation
+    full = curve.saturation_per_second(latency.mix.execution_us) / latency.mix.rounds_per_operation
     best = knee.operations_per_second
     return Throughput(
         run_ids=tuple(run.name for run in runs), p99_ms=limits, operations_per_second=best,
-        use_case=knee.use_case, commands_per_operation=latency.commands_per_operation,
+        use_case=knee.use_case, commands_per_operation=latency.mix.commands_per_operation,
         saturation_per_second=interval_of(full), commands=_commands(latency, best.mid),
         points=tuple(_point(latency, share * float(full[0]), advance) for share in _SHARES),
         knee=_measured_knee(runs), curve=curve, latency=latency,
@@ -159,24 +159,24 @@ def _fit_for_it(runs: Sequence[Run]) -> None:
 def _commands(latency: LatencyCurve, operations_per_second: float) -> tuple[CommandCost, ...]:
     """The round trip's own cost is shared by the commands in it; one that commandstats lacks is left out."""
     curve = latency.curve
-    mix = latency.commands_per_round
+    mix = latency.mix.commands_per_round
     together = sum(mix.values())
     found = []
     for name in sorted(mix.keys() & curve.command_us.keys(), key=lambda one: (-mix[one], one)):
         costs = []
         for rate in (operations_per_second, latency.base_per_second):
-            rounds = rate * latency.rounds_per_operation
-            shared = curve.us_per_round(rounds, latency.execution_us) - latency.execution_us
+            rounds = rate * latency.mix.rounds_per_operation
+            shared = curve.us_per_round(rounds, latency.mix.execution_us) - latency.mix.execution_us
             costs.append(interval_of(curve.command_us[name] + shared / together))
-        per_second = operations_per_second * latency.rounds_per_operation * mix[name]
+        per_second = operations_per_second * latency.mix.rounds_per_operation * mix[name]
         found.append(CommandCost(name, per_second, *costs))
     return tuple(found)
 
 
 def _point(latency: LatencyCurve, operations_per_second: float,
            advance: Callable[[], object]) -> LoadPoint:
-    rounds = operations_per_second * latency.rounds_per_operation
-    busy = float(latency.curve.cores(rounds, latency.execution_us)[0])
+    rounds = operations_per_second * latency.mix.rounds_per_operation
+    busy = float(latency.curve.cores(rounds, latency.mix.execution_us)[0])
     values = latency.quantiles(operations_per_second, _QUANTILES)
     advance()
     return LoadPoint(operations_per_second, 100.0 * busy, dict(zip(_QUANTILES, values, strict=True)))
@@ -194,7 +194,7 @@ def _notes(runs: Sequence[Run], curve: CpuCurve, latency: LatencyCurve, best: In
     notes = [f"other processes kept the server of {run.name} from its CPU in {len(noisy)} s that could not "
              "be left out: record it on a quieter host"
              for run in runs if (noisy := run.starved_seconds & set(run.sound_seconds))]
-    ratio = best.mid * latency.rounds_per_operation / curve.fastest_per_second
+    ratio = best.mid * latency.mix.rounds_per_operation / curve.fastest_per_second
     if curve.samples < 3 or curve.fastest_per_second < 3.0 * curve.slowest_per_second:
         notes.append("the runs have about one rate: how cost falls with the rate is a prior (measured on "
                      "redis 7.0.15); runs at a tenth and at ten times the rate narrow the interval")

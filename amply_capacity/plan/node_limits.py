@@ -95,7 +95,7 @@ def node_limits(nodes: Iterable[NodeType], found: Throughput, mix: MixBytes | No
     worlds = Worlds(len(found.curve.own_us), seed)
     factors = cpu_factors([one.observation for one in calibrations])
     highest = worlds.draw("host.highest", found.operations_per_second)
-    rounds = found.latency.rounds_per_operation
+    rounds = found.latency.mix.rounds_per_operation
     host_cores = _week_cores(found, week)
     bytes_each = None if mix is None else _busier_bytes(mix, found.commands_per_operation, worlds)
     answers = []
@@ -121,7 +121,7 @@ def node_limits(nodes: Iterable[NodeType], found: Throughput, mix: MixBytes | No
 def _week_cores(found: Throughput, week: WeekShape) -> Floats:
     """The engine's mean on the host at each mean rate of the table, shape (draws, rates)."""
     draws = len(found.curve.own_us)
-    return week_mean_cores(found.curve, np.tile(_RATES, (draws, 1)), found.latency.execution_us,
+    return week_mean_cores(found.curve, np.tile(_RATES, (draws, 1)), found.latency.mix.execution_us,
                            np.full(draws, week.day_peak_to_mean), np.full(draws, week.weekend_to_weekday))
 
 
@@ -138,7 +138,7 @@ def _silent(node: NodeType, found: Throughput, factor: float, week: WeekShape) -
     if node.vcpu is None or node.cpu_baseline_percent_per_vcpu is None:
         return None
     best = found.curve.picked(np.zeros(1, dtype=np.int64))
-    rounds, execution = found.latency.rounds_per_operation, found.latency.execution_us
+    rounds, execution = found.latency.mix.rounds_per_operation, found.latency.mix.execution_us
 
     def cores(operations: Floats) -> Floats:
         return np.asarray(factor * best.cores(operations * rounds, execution)[0])

@@ -82,7 +82,7 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
         answer["months"] = _months(chosen, demand, figures, calibrations, question.seed)
         answer["connections"] = connections_of(
             demand, _peak_commands(demand, figures, question.seed), found.commands_per_operation,
-            _HOLDING.scaled(found.latency.round_trip_ms / 1000.0),
+            _HOLDING.scaled(found.latency.mix.round_trip_ms / 1000.0),
             has_tls=bool(runs[0].manifest["target"]["tls"]),
             version=str(runs[0].manifest["server"]["version"]),
             cpu_factor=node_cpu_factor(demand.cluster.node_type, [one.observation for one in calibrations]))
@@ -113,7 +113,7 @@ def _week(demand: Demand) -> WeekShape:
 
 
 def _mix_bytes(found: Throughput, figures: Measured) -> MixBytes | None:
-    costs = [(one.share, figures.operations.get(one.operation)) for one in found.latency.operations]
+    costs = [(one.share, figures.operations.get(one.operation)) for one in found.latency.mix.operations]
     known = [(share, cost) for share, cost in costs if cost is not None]
     if len(known) < len(costs):
         return None

@@ -82,16 +82,16 @@ def locust_words(error: BadRun) -> list[str]:
 
 
 def test_the_slowest_run_is_read_as_it_was_recorded(latency: LatencyCurve) -> None:
-    assert {one.operation: pytest.approx(one.share, abs=0.03) for one in latency.operations} == {
+    assert {one.operation: pytest.approx(one.share, abs=0.03) for one in latency.mix.operations} == {
         "validate": 0.6, "check": 0.4}
     assert latency.base_per_second == pytest.approx(FLOOR, rel=0.03)
-    assert latency.rounds_per_operation == pytest.approx(1.0)
-    assert latency.commands_per_operation == pytest.approx(1.4, abs=0.03)
-    mix = latency.commands_per_round
+    assert latency.mix.rounds_per_operation == pytest.approx(1.0)
+    assert latency.mix.commands_per_operation == pytest.approx(1.4, abs=0.03)
+    mix = latency.mix.commands_per_round
     assert mix == {"expire": mix["incr"], "incr": pytest.approx(0.4, abs=0.03),
                    "get": pytest.approx(0.6, abs=0.03)}
-    assert latency.execution_us == pytest.approx(APPLICATION.mean_execution_us, rel=0.02)
-    assert all(one.counts.shape[0] == FLOOR_SECONDS for one in latency.operations)
+    assert latency.mix.execution_us == pytest.approx(APPLICATION.mean_execution_us, rel=0.02)
+    assert all(one.counts.shape[0] == FLOOR_SECONDS for one in latency.mix.operations)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.5, 0.7])
@@ -241,10 +241,11 @@ def test_the_knee_is_withheld_where_the_floor_misses_the_objective(latency: Late
 
 def test_another_mix_of_the_same_operations_has_its_own_saturation_and_times(latency: LatencyCurve) -> None:
     checks = latency.mixed({"check": 9.0, "validate": 1.0})
-    assert {one.operation: one.share for one in checks.operations} == {"check": 0.9, "validate": 0.1}
-    assert checks.commands_per_operation == pytest.approx(1.9)
-    assert checks.execution_us == pytest.approx(0.9 * 16.0 + 0.1 * 10.0, rel=0.05)
-    assert [one.operation for one in latency.mixed({"check": 1.0, "validate": 0.0}).operations] == ["check"]
+    assert {one.operation: one.share for one in checks.mix.operations} == {"check": 0.9, "validate": 0.1}
+    assert checks.mix.commands_per_operation == pytest.approx(1.9)
+    assert checks.mix.execution_us == pytest.approx(0.9 * 16.0 + 0.1 * 10.0, rel=0.05)
+    alone = latency.mixed({"check": 1.0, "validate": 0.0})
+    assert [one.operation for one in alone.mix.operations] == ["check"]
     with pytest.raises(BadRun, match="no log_out, touch"):
         latency.mixed({"touch": 1.0, "check": 1.0, "log_out": 1.0})
 
@@ -262,9 +263,9 @@ def test_a_command_that_costs_more_in_one_operation_is_told_by_its_times(make_ru
     application = scripts(100.0, 600.0)
     run = make_run(**application.options(100.0, 40))
     found = latency_curve([run], known_curve(application, command_us={"evalsha": 200.0}))
-    execution = {one.operation: one.trips[0].execution_us for one in found.operations}
+    execution = {one.operation: one.trips[0].execution_us for one in found.mix.operations}
     assert execution == {"cheap": pytest.approx(100.0, abs=25.0), "costly": pytest.approx(600.0, abs=60.0)}
-    assert found.execution_us == pytest.approx(200.0)
+    assert found.mix.execution_us == pytest.approx(200.0)
 
 
 def test_times_that_differ_by_the_network_leave_a_commands_mean_as_it_was(make_run: Callable) -> None:
@@ -275,7 +276,8 @@ def test_times_that_differ_by_the_network_leave_a_commands_mean_as_it_was(make_r
     options = APPLICATION.options(FLOOR, 20)
     run = make_run(**options | {"requests": options["requests"] + far})
     found = latency_curve([run], known_curve())
-    gets = [(one.share, one.trips[0].execution_us) for one in found.operations if one.operation != "check"]
+    gets = [(one.share, one.trips[0].execution_us)
+            for one in found.mix.operations if one.operation != "check"]
     assert len(gets) == 2
     assert np.average([us for _, us in gets], weights=[share for share, _ in gets]) == pytest.approx(10.0)
 
@@ -289,6 +291,34 @@ def test_the_fastest_open_loop_that_leaves_the_server_idle_is_the_base(
     assert found.base_per_second == pytest.approx(1_500.0, rel=0.03)
 
 
+def test_loops_of_one_rate_are_taken_together_and_one_given_twice_is_taken_once(
+        floor_run: Run, make_run: Callable) -> None:
+    another = make_run(**APPLICATION.options(FLOOR, 10, seed=2))
+    one, both, twice = (latency_curve(runs, known_curve())
+                        for runs in ([floor_run], [floor_run, another], [another, floor_run, another]))
+    seen = [sum(each.counts.sum() for each in found.mix.operations) for found in (one, both, twice)]
+    assert seen[0] < seen[1] == seen[2]
+    assert seen[1] == pytest.approx(FLOOR * (FLOOR_SECONDS + 10), rel=0.05)
+    assert both.base_per_second == pytest.approx(FLOOR, rel=0.03)
+
+
+def test_what_the_way_takes_less_at_a_higher_rate_is_told_by_a_slower_loop(make_run: Callable) -> None:
+    fast, far = APPLICATION, replace(APPLICATION, network_us=APPLICATION.network_us + 120.0)
+    base = make_run(**fast.options(1_500.0, 10))
+    alone = latency_curve([base], known_curve())
+    steady = latency_curve([make_run(**fast.options(FLOOR, 20)), base], known_curve())
+    nearer = latency_curve([make_run(**far.options(FLOOR, 20)), base], known_curve())
+    assert alone.way_us == 0.0
+    assert steady.way_us < 0.2 * nearer.way_us
+    costs = {rate: fast.server.us_per_round(rate * fast.rounds, fast.mean_execution_us)
+             for rate in (FLOOR, 1_500.0)}
+    idle = [np.log1p((1e6 / (rate * fast.rounds) - cost) / fast.server.gap_us)
+            for rate, cost in costs.items()]
+    assert nearer.way_us * (idle[0] - idle[1]) == pytest.approx(120.0, rel=0.15)
+    medians = [found.quantiles(3_000.0, [0.5])[0].value_ms.mid for found in (alone, nearer)]
+    assert medians[1] < medians[0] - 0.01
+
+
 def test_of_a_run_whose_rate_rises_the_first_steps_are_the_floor(make_run: Callable) -> None:
     options = APPLICATION.options(FLOOR, 20)
     steps = [row for row in options["requests"] if row["second"] < BEGAN + 8]
@@ -296,7 +326,7 @@ def test_of_a_run_whose_rate_rises_the_first_steps_are_the_floor(make_run: Calla
     steps += APPLICATION.requests(3_000.0, 7, first=BEGAN + 15)
     found = latency_curve([make_run(**options | {"requests": steps})], known_curve())
     assert found.base_per_second == pytest.approx(FLOOR, rel=0.08)
-    assert found.operations[0].counts.shape[0] == 7
+    assert found.mix.operations[0].counts.shape[0] == 7
 
 
 def test_failed_operations_are_no_response_times(make_run: Callable) -> None:

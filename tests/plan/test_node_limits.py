@@ -81,7 +81,7 @@ def test_credits_sustain_what_the_baseline_less_the_host_allows(found: Throughpu
     assert small > 2.0 * micro
     latency = found.latency
     for node, rate in ((MICRO, micro), (SMALL, small)):
-        cores = found.curve.cores(rate * latency.rounds_per_operation, latency.execution_us)[0]
+        cores = found.curve.cores(rate * latency.mix.rounds_per_operation, latency.mix.execution_us)[0]
         factor = limits_of(node, found).cpu_factor.mid
         assert node.cpu_credits_per_hour is not None
         assert factor * cores == pytest.approx(node.cpu_credits_per_hour / 60.0 - 0.02, rel=0.1)
