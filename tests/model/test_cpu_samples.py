@@ -52,6 +52,15 @@ def test_steps_are_a_sample_each_in_whatever_order_they_came(make_run: Callable)
     assert [sample.seconds for sample in samples] == [3.0, 4.0, 4.0]
 
 
+def test_commands_a_script_calls_are_no_round_trips(make_run: Callable) -> None:
+    requests = [times(BEGAN + number, "limit", "api", command=command, clock="service", count=100)
+                for number in range(SECONDS + 2) for command in ("", "EVALSHA")]
+    (sample,) = cpu_samples(make_run(server=steady(100.0 * 10), requests=requests, is_standing=False))
+    assert sample.rounds_per_second == pytest.approx(100.0)
+    assert sample.commands_per_second == pytest.approx(100.0)
+    assert sample.us_per_round == pytest.approx(1e6 * 0.05 / 100.0)
+
+
 def test_a_step_of_fewer_than_three_seconds_is_left_out(make_run: Callable) -> None:
     rates = [1_000.0] * 6 + [4_000.0] * 2 + [16_000.0] * 3 + [1_000.0]
     samples = cpu_samples(make_run(seconds=11, server=server_samples(rates, [0.1] * len(rates))))
