@@ -7,10 +7,12 @@ at that rate (`cpu_curve`). Slower loops, where there are some, tell how the res
 shrinks as the server and the client sleep less: with the same logarithm of the idle gap as the server's CPU
 (redis 7.0.15, two shared cores: 50 to 80 µs per unit from 120 to 1,800 scripts a second).
 
-The interval holds which curve it is, the seconds of the base run (bootstrap, the seconds being the blocks,
-for times within one are not independent), how much runs differ, and what the simulation itself leaves open.
-Where the host's own stalls make the quantile, and the seconds do not agree on it within half of it, the
-prediction is withheld.
+The middle is that of a host as it was in most seconds of the base: one in which it stalled everything says
+what may come, and not what is usual. The interval holds which curve it is, the seconds of the base
+(bootstrap, the seconds being the blocks, for times within one are not independent; half of the draws with the
+disturbed ones), how much runs differ, their tails above all, and what the simulation itself leaves open.
+Where the host's own stalls make the quantile, and leave it open by more than a factor of five, the prediction
+is withheld.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ _CLOSE = 0.004  # of the rate, to which a knee is sought
 _SEED = 1
 _STRUCTURE = 0.08
 """Relative deviation of the simulated from the real waits, beyond all else."""
-_NOISY = 0.5
-_OF_THE_HOST = 0.5
+_NOISY = 5.0
+"""Times the lower bound."""
 _FEWEST_BEYOND = 5.0
 _LEAST_SERVICE = 0.2
 _RATES_APART = 0.5  # of the logarithm of idle gaps, between the slowest and the fastest loop, to tell a slope
@@ -79,11 +81,14 @@ class Knee:
     withheld: str | None = None
 
 
-def _way_scores() -> Floats:
-    """Standard scores, of what is not known of the way in each draw; none for the best one."""
-    scores = np.random.default_rng(_SEED + 3).standard_normal(DRAWS)
+def _scores(seed: int) -> Floats:
+    """Standard scores of what is not known in each draw; none for the best one."""
+    scores = np.random.default_rng(seed).standard_normal(DRAWS)
     scores[0] = 0.0
     return scores
+
+
+_WAYS, _TAILS = _scores(_SEED + 3), _scores(_SEED + 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,8 @@ class LatencyCurve:
     """Operations a second of the base run."""
     way_us: float = 0.0
     """What a round trip's way grows by per unit of the logarithm of `cpu_curve`, beside the server's CPU."""
-    _scores: Floats = field(default_factory=_way_scores, compare=False, repr=False)
+    tail_spread: float = 0.0
+    """Relative deviation, from run to run, of what is beyond the median."""
     _bases: dict[int, Base] = field(default_factory=dict, compare=False, repr=False)
 
     def idle_and_way_us(self) -> tuple[float, float]:
@@ -155,9 +161,8 @@ class LatencyCurve:
         seen = sum(float(one.counts.sum()) for one in ours)
         if seen * (1.0 - q) < _FEWEST_BEYOND:
             return Quantile(None, f"{seen:,.0f} operations in the base run are too few for it")
-        value = interval_of(draws_us / 1000.0)
-        floor = interval_of(floor_us / 1000.0)
-        if (floor.high - floor.low) > 2.0 * _NOISY * floor.mid and floor.mid > _OF_THE_HOST * value.mid:
+        value, floor = (interval_of(draws / 1000.0) for draws in (draws_us, floor_us))
+        if floor.high > max(_NOISY * floor.low, value.mid):
             return Quantile(None, f"the host was too noisy: its own stalls alone make it {floor.low:.2f} to "
                                   f"{floor.high:.2f} ms")
         return Quantile(value)
@@ -177,11 +182,14 @@ class LatencyCurve:
         rng = np.random.default_rng([_SEED, draw])
         base = self._base(draw)
         waits, cheaper = self._waits(draw, rate, rng, base.stalls)
+        longer = np.exp(self.tail_spread * _TAILS[draw])
         found = {}
         for one, whole, calm, waited in zip(self.mix.operations, base.times, base.calm, waits, strict=True):
             less = one.rounds * cheaper
             more = waited[rng.integers(len(waited), size=len(calm))] if len(waited) else 0.0
-            found[one.name] = np.stack([np.maximum(calm - less, 0.0) + more, np.maximum(whole - less, 0.0)])
+            times = np.stack([np.maximum(calm - less, 0.0) + more, np.maximum(whole - less, 0.0)])
+            medians = np.median(times, axis=1, keepdims=True)
+            found[one.name] = np.where(times > medians, medians + longer * (times - medians), times)
         return found
 
     def _base(self, draw: int) -> Base:
@@ -196,7 +204,7 @@ class LatencyCurve:
             times = []
             for one, waited in zip(self.mix.operations, waits, strict=True):
                 size = max(round(_TIMES * one.share), _FEWEST_TIMES)
-                drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0))
+                drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0, is_disturbed=draw % 2 == 1))
                 if len(waited):
                     # As np.quantile, which takes ten times as long for thousands of them at once.
                     place = (np.arange(size) + 0.5) / size * (len(waited) - 1)
@@ -238,7 +246,7 @@ class LatencyCurve:
         rounds, mean = self.mix.rounds_per_operation, self.mix.execution_us
         base = self.base_per_second
         cost, at_floor = self._costs(np.array([rate, base]))[draw]
-        nearer = (self.way_us * np.exp(_WAY_ERROR * self._scores[draw])
+        nearer = (self.way_us * np.exp(_WAY_ERROR * _WAYS[draw])
                   * (self._idle(draw, base, at_floor) - self._idle(draw, rate, cost)))
         shares = np.array([one.share for one in self.mix.operations])
         commands = _COMMANDS * (_MORE_FOR_THE_BEST if draw == 0 else 1)
@@ -273,7 +281,7 @@ def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
     """From the open loops among these; raises BadRun where none shows what an operation takes when nothing
     waits."""
     loops = open_loops(runs, curve)
-    return replace(_of(loops[-1], curve), way_us=_way_us(loops, curve))
+    return replace(_of(loops[-1], curve), way_us=_way_us(loops, curve), tail_spread=loops[-1].tail_spread)
 
 
 def _of(loop: Loop, curve: CpuCurve) -> LatencyCurve:

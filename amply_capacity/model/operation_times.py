@@ -24,6 +24,12 @@ Floats = NDArray[np.float64]
 _MOST_BUSY, _LEAST_BUSY, _WANTED_BUSY = 0.45, 0.005, 0.1
 _SAME_RATE = 0.9
 _WARM_SHARE = 0.35
+_DEVIATIONS, _LEAST_MORE = 4.0, 2.0
+"""A second was disturbed whose mean time is so many deviations, and so many times, the usual one's."""
+_FEWEST_TO_COMPARE = 4
+_MAD = 1.4826  # a normal deviation over its median absolute deviation
+_TAIL_SPREAD, _TAIL_SEEN = 0.25, 4.0
+"""Between runs of one load (redis 7.0.15, two shared cores), and what that is worth in runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class OperationTimes:
     width_us: Floats
     counts: Floats
     """Shape (seconds, buckets)."""
+    is_usual: NDArray[np.bool_]
+    """Shape (seconds,): not those in which the host disturbed all operations."""
 
     @property
     def name(self) -> str:
@@ -61,24 +69,33 @@ class OperationTimes:
         """Round trips of one operation."""
         return sum(trip.per_operation for trip in self.trips)
 
-    def drawn_us(self, size: int, rng: np.random.Generator, *, is_resampled: bool) -> Floats:
-        """So many of its times; `is_resampled`: of seconds drawn anew, as another run might have had them."""
-        blocks = len(self.counts)
-        weights = rng.multinomial(blocks, np.full(blocks, 1.0 / blocks)) if is_resampled else np.ones(blocks)
-        totals = weights @ self.counts
-        if not totals.sum():
-            totals = self.counts.sum(axis=0)
+    def drawn_us(self, size: int, rng: np.random.Generator, *, is_resampled: bool = False,
+                 is_disturbed: bool = False) -> Floats:
+        """So many of its times, of the usual seconds or of all; `is_resampled`: of seconds drawn anew, as
+        another run might have had them."""
+        totals = self._usual
+        if is_resampled:
+            counts = self.counts if is_disturbed else self.counts[self.is_usual]
+            blocks = len(counts)
+            again = rng.multinomial(blocks, np.full(blocks, 1.0 / blocks)) @ counts
+            totals = again if again.any() else totals
         picked = np.searchsorted(np.cumsum(totals), rng.random(size) * totals.sum(), side="right")
         return np.asarray(self.upper_us[picked] - self.width_us[picked] * rng.random(size))
 
     @property
     def median_us(self) -> float:
-        return quantile_within_us(self.upper_us, self.counts.sum(axis=0), 0.5)
+        return quantile_within_us(self.upper_us, self._usual, 0.5)
 
     @property
     def mean_us(self) -> float:
-        totals = self.counts.sum(axis=0)
+        totals = self._usual
         return float(totals @ (self.upper_us - self.width_us / 2.0) / totals.sum())
+
+    @property
+    def _usual(self) -> Floats:
+        """Counts of the usual seconds, of all where it was never played in one, by bucket."""
+        usual = self.counts[self.is_usual].sum(axis=0)
+        return np.asarray(usual if usual.any() else self.counts.sum(axis=0))
 
 
 class Loop(NamedTuple):
@@ -87,6 +104,8 @@ class Loop(NamedTuple):
     operations: tuple[OperationTimes, ...]
     per_second: float
     """Operations of all kinds."""
+    tail_spread: float
+    """Relative deviation, from run to run, of what the p99 has beyond the median."""
 
 
 def open_loops(runs: Sequence[Run], curve: CpuCurve) -> tuple[Loop, ...]:
@@ -130,12 +149,35 @@ def _loop(group: Sequence[_Calm], curve: CpuCurve) -> Loop:
     total = float(own["count"].sum())
     seconds = sorted({second for one in group for second in one.seconds})
     execution = _execution_us(trips, curve)
+    is_usual = _usual(own, seconds)
     return Loop(tuple(
         _times(str(use_case), str(operation), rows,
                trips[(trips["operation"] == operation) & (trips["use_case"] == use_case)], execution, total,
-               seconds)
+               is_usual)
         for (use_case, operation), rows in own.groupby(["use_case", "operation"])),
-        total / sum(len(one.seconds) for one in group))
+        total / sum(len(one.seconds) for one in group), _tail_spread([one.own for one in group]))
+
+
+def _usual(own: pd.DataFrame, seconds: Sequence[int]) -> pd.Series[bool]:
+    """By second, whether its mean time is like that of the others: a burst of the host's stalls is not."""
+    spent = (own["bucket_us"] * own["count"]).groupby(own["second"]).sum()
+    mean = (spent / own.groupby("second")["count"].sum()).reindex(list(seconds))
+    middle = float(mean.median())
+    deviation = _MAD * float((mean - middle).abs().median())
+    if len(mean) < _FEWEST_TO_COMPARE:
+        return mean.notna()
+    return ~(mean > max(middle + _DEVIATIONS * deviation, _LEAST_MORE * middle))
+
+
+def _tail_spread(owns: Sequence[pd.DataFrame]) -> float:
+    """Of runs of one load, shrunk towards what is usual, the less the more runs there are."""
+    tails = []
+    for own in owns:
+        uppers, counts = own["bucket_us"].to_numpy(dtype=np.float64), own["count"].to_numpy(dtype=np.float64)
+        median, p99 = (quantile_within_us(uppers, counts, q) for q in (0.5, 0.99))
+        tails.append(np.log(max(p99 - median, 1.0)))
+    beyond = float(np.sum((np.array(tails) - np.mean(tails)) ** 2))
+    return float(np.sqrt((_TAIL_SEEN * _TAIL_SPREAD**2 + beyond) / (_TAIL_SEEN + len(tails) - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +256,9 @@ def _execution_us(trips: pd.DataFrame, curve: CpuCurve) -> dict[tuple[str, str],
 
 def _times(use_case: str, operation: str, rows: pd.DataFrame, trips: pd.DataFrame,
            execution: Mapping[tuple[str, str], float], total: float,
-           seconds: Sequence[int]) -> OperationTimes:
+           is_usual: pd.Series[bool]) -> OperationTimes:
     table = rows.pivot_table(index="second", columns="bucket_us", values="count", aggfunc="sum", fill_value=0)
-    table = table.reindex(sorted(seconds), fill_value=0)
+    table = table.reindex(is_usual.index, fill_value=0)
     count = float(table.to_numpy().sum())
     uppers = table.columns.to_numpy(dtype=np.int64)
     asked = trips.groupby("command")["count"].sum()
@@ -224,4 +266,4 @@ def _times(use_case: str, operation: str, rows: pd.DataFrame, trips: pd.DataFram
                           tuple(Trip(str(name), float(each) / count, execution[operation, str(name)])
                                 for name, each in asked.items()),
                           uppers.astype(np.float64), width_us(uppers).astype(np.float64),
-                          table.to_numpy(dtype=np.float64))
+                          table.to_numpy(dtype=np.float64), is_usual.to_numpy())
