@@ -8,16 +8,17 @@ from collections.abc import Callable
 from bench import (
     accuracy,
     clocks,
+    costs,
     drills,
     knee,
     load,
     network,
     plan,
     production,
+    queues,
     report,
     simulator,
     startup,
-    throughput,
 )
 
 _PARTS = {"throughput", "drills"}
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
         "plan": plan.table,
         "production": production.table,
         "report": report.table,
-        "throughput": lambda: accuracy.table((network.experiments, throughput.experiments)),
+        "throughput": lambda: accuracy.table((network.experiments,), (costs.batches, queues.batches)),
     }
     unknown = [name for name in arguments if name not in tables]
     if unknown:

@@ -1,12 +1,13 @@
 """Predicted, then measured: every model of memory against real servers, on seeds and sizes it has not seen.
 
-All predictions are written into the ledger before the first server is started. Those that leave most of a
-core free are measured beside each other, the rest one by one.
+Each prediction is written into the ledger before its measurement is begun: those of memory all together,
+and those of CPU and response times just before, since an hour later the host is another. What leaves most of
+a core free is measured beside each other, the rest one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -14,30 +15,46 @@ from multiprocessing import get_context
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.progress import progress, say
-from bench import churn, drills, hits, leak, memory, network, profiled, throughput
+from bench import churn, costs, drills, hits, leak, memory, network, profiled, queues
 from bench.claim import Claim, Experiment
 
 __all__ = ["table"]
 
 _PARTS: tuple[Callable[[], list[Experiment]], ...] = (
     memory.experiments, profiled.experiments, churn.experiments, hits.experiments, leak.experiments,
-    network.experiments, throughput.experiments, drills.experiments)
+    network.experiments, drills.experiments)
+_IN_TURN: tuple[Callable[[], Iterator[list[Experiment]]], ...] = (costs.batches, queues.batches)
 _BESIDE_EACH_OTHER = 6
 _FILE = "bench.jsonl"
+_WHOLE = 100.0
+"""From here on a figure is told without decimals."""
 
 
-def table(parts: Sequence[Callable[[], list[Experiment]]] = _PARTS) -> str:
-    """A row a claim: predicted, measured, error, and whether the interval held the truth."""
+def table(parts: Sequence[Callable[[], list[Experiment]]] = _PARTS,
+          in_turn: Sequence[Callable[[], Iterator[list[Experiment]]]] = _IN_TURN) -> str:
+    """A row a claim: predicted, measured, error, and whether the interval held the truth.
+
+    All experiments of `parts` are predicted first; a batch of `in_turn` when that before it was measured.
+    """
     with progress("predicting", len(parts)) as advance:
-        experiments = [experiment for part in parts for experiment in _made(part, advance)]
+        first = [experiment for part in parts for experiment in _made(part, advance)]
     ledger = Ledger(LEDGER_DIR / _FILE)
+    rows, withheld = _scored(ledger, first)
+    for batches in in_turn:
+        for batch in batches():
+            more, untold = _scored(ledger, batch)
+            rows, withheld = rows + more, withheld + untold
+    return "\n".join([*_lines(rows), *withheld, "", *_summary(rows)])
+
+
+def _scored(ledger: Ledger, experiments: Sequence[Experiment]) -> tuple[list[tuple[Claim, float]], list[str]]:
+    """Predicted, measured, noted: claims with what was measured, and words on what was not predicted."""
     names = [[ledger.predict(claim.quantity, claim.case, claim.unit, claim.predicted, experiment.inputs)
               for claim in experiment.claims] for experiment in experiments]
     measured = _measured(experiments, [partial(_noted, ledger, ids) for ids in names])
     rows = [(claim, value) for experiment, values in zip(experiments, measured, strict=True)
             for claim, value in zip(experiment.claims, values, strict=False)]  # a failed one has no values
-    withheld = [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
-    return "\n".join([*_lines(rows), *withheld, "", *_summary(rows)])
+    return rows, [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
 
 
 def _made(part: Callable[[], list[Experiment]], advance: Callable[[], object]) -> list[Experiment]:
@@ -110,6 +127,10 @@ def _summary(rows: Sequence[tuple[Claim, float]]) -> list[str]:
         inside = sum(_is_inside(claim, value) for claim, value in group)
         lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} "
                      f"{max(errors):>9.2f} {_allowed(group[0][0]):>9}  {inside} of {len(group)}")
+    if rows:
+        held = sum(_is_inside(claim, value) for claim, value in rows)
+        lines.append(f"{'all':<34} {'':>13} {'':>9} {'':>9}  {held} of {len(rows)}: "
+                     f"{100.0 * held / len(rows):.0f} % (of 90 % intervals)")
     return lines
 
 
@@ -118,7 +139,9 @@ def _is_inside(claim: Claim, value: float) -> bool:
 
 
 def _figure(claim: Claim, value: float) -> str:
-    return f"{100.0 * value:.2f} %" if claim.unit == "points" else f"{value:,.0f} {claim.unit}"
+    if claim.unit == "points":
+        return f"{100.0 * value:.2f} %"
+    return f"{value:,.0f} {claim.unit}" if value >= _WHOLE else f"{value:.3g} {claim.unit}"
 
 
 def _unit(claim: Claim) -> str:

@@ -91,14 +91,14 @@ _QUIET: Mix = {"validate": 640, "check": 90, "touch": 180, "create": 60, "log_ou
 _CACHED: Mix = {"cached_read": 700, "validate": 300}
 
 _CASES = (
-    _Case("default mix, 3 times the rate", _Load(_DEFAULT, 20_781, 40_000, 19.3),
-          _Load(_DEFAULT, 20_781, 60_000, 6.0)),
-    _Case("limits mostly, another population", _Load(_PLAIN, 20_782, 24_000, 12.0),
-          _Load(_BUSY, 20_783, 24_000, 9.3)),
-    _Case("sessions mostly, another population", _Load(_PLAIN, 20_784, 24_000, 12.0),
-          _Load(_QUIET, 20_785, 24_000, 15.0)),
-    _Case("cached reads, another population", _Load(_CACHED, 20_786, 12_000, 9.3),
-          _Load(_CACHED, 20_787, 12_000, 9.3), is_judged=False),
+    _Case("default mix, 3 times the rate", _Load(_DEFAULT, 24_781, 40_000, 19.3),
+          _Load(_DEFAULT, 24_781, 60_000, 6.0)),
+    _Case("limits mostly, another population", _Load(_PLAIN, 24_782, 24_000, 12.0),
+          _Load(_BUSY, 24_783, 24_000, 9.3)),
+    _Case("sessions mostly, another population", _Load(_PLAIN, 24_784, 24_000, 12.0),
+          _Load(_QUIET, 24_785, 24_000, 15.0)),
+    _Case("cached reads, another population", _Load(_CACHED, 24_786, 12_000, 9.3),
+          _Load(_CACHED, 24_787, 12_000, 9.3), is_judged=False),
 )
 
 

@@ -71,20 +71,35 @@ class Rig:
         calls = last.calls - first.calls
         return Throughput(calls / (last.time_s - first.time_s), calls / (last.cpu_s - first.cpu_s))
 
+    def record(self, file: Path, *options: str, seconds: float, run_dir: Path,
+               env: dict[str, str] | None = None) -> None:
+        """Run a locustfile, pinned, and ask the server nothing beside it: what the run records is enough."""
+        with self._generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LONGEST_SECONDS)
+            if not (run_dir / "run.json").exists():
+                raise _NoLoad("the generator recorded no run")
+
     def readings(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
                  env: dict[str, str] | None = None) -> list[Reading]:
         """Run a locustfile, pinned; readings in the middle of the load."""
+        with self._generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
+            return self._watch(process, run_dir)
+
+    @contextlib.contextmanager
+    def _generator(self, file: Path, *options: str, seconds: float, run_dir: Path | None,
+                   env: dict[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-t", f"{seconds:g}s",
                    "--only-summary", *options]
         if run_dir is not None:
             command += ["--target", self.name, "--population", str(POPULATION), "--run-dir", str(run_dir)]
-        log = (run_dir or LOCUSTFILES).with_suffix(".log") if run_dir else Path(os.devnull)
+        log = run_dir.with_suffix(".log") if run_dir is not None else Path(os.devnull)
         with open(log, "w") as words:
             process = subprocess.Popen(
                 command, stdout=words, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})},
                 preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}))
             try:
-                return self._watch(process, run_dir)
+                yield process
             except _NoLoad as error:
                 words.flush()
                 raise RuntimeError(f"{error}: {log.read_text()[-_LAST_WORDS:]}") from None

@@ -6,15 +6,16 @@ from amply_capacity.load.lifecycle import scenario
 from amply_capacity.load.user import RedisUser, plays
 from amply_capacity.plan.working_set import working_set
 from amply_capacity.traffic.operation import OK, Operation
+from bench.locustfiles.busy_script import BUSY_SCRIPT
 
-_SCRIPT = "local n = 0; for i = 1, 100000 do n = n + i end; return n"
+_BUSY_US = "800"
 
 
 class Costly(RedisUser):
     @task
     @plays("bench", "costly")
     def costly(self) -> Operation:
-        yield ("EVAL", _SCRIPT, 0)
+        yield ("EVAL", BUSY_SCRIPT, 0, _BUSY_US)
         return OK
 
 

@@ -1,4 +1,4 @@
-"""Operations whose cost $AMPLY_BENCH_LOOPS tells: `cheap=3000:9,costly=60000:1`, loops and weight of each.
+"""Operations whose cost $AMPLY_BENCH_SCRIPTS tells: `cheap=50:9,costly=600:1`, µs of the server and weight.
 
 A script costs the server alone: it gives out long before the generator does.
 """
@@ -9,21 +9,21 @@ from amply_capacity.load.lifecycle import scenario
 from amply_capacity.load.user import RedisUser, plays
 from amply_capacity.plan.working_set import working_set
 from amply_capacity.traffic.operation import OK, Operation
-from bench.locustfiles.loop_script import LOOP_SCRIPT
+from bench.locustfiles.busy_script import BUSY_SCRIPT
 
 
-def _played(name: str, loops: str) -> object:
+def _played(name: str, busy_us: str) -> object:
     @plays("bench", name)
     def run(user: RedisUser) -> Operation:
-        yield ("EVAL", LOOP_SCRIPT, 0, loops)
+        yield ("EVAL", BUSY_SCRIPT, 0, busy_us)
         return OK
 
     return run
 
 
 def _tasks() -> dict[object, int]:
-    parts = [part.replace("=", ":").split(":") for part in os.environ["AMPLY_BENCH_LOOPS"].split(",")]
-    return {_played(name, loops): int(weight) for name, loops, weight in parts}
+    parts = [part.replace("=", ":").split(":") for part in os.environ["AMPLY_BENCH_SCRIPTS"].split(",")]
+    return {_played(name, busy_us): int(weight) for name, busy_us, weight in parts}
 
 
 class Scripts(RedisUser):
