@@ -29,7 +29,7 @@ from amply_capacity.model.cpu_curve import DRAWS, CpuCurve, interval_of
 from amply_capacity.model.operation_mix import OperationMix
 from amply_capacity.model.operation_times import Loop, OperationTimes, open_loops
 from amply_capacity.model.queueing import waited_us
-from amply_capacity.model.stalls import Base, Load, Stalls, base_of, with_stalls
+from amply_capacity.model.stalls import Base, Load, Stalls, base_of, tail_of, with_stalls
 from amply_capacity.run.reader import Run
 
 __all__ = ["KNEE_DRAWS", "Knee", "LatencyCurve", "Quantile", "latency_curve"]
@@ -52,6 +52,7 @@ _FEWEST_BEYOND = 5.0
 _LEAST_SERVICE = 0.2
 _RATES_APART = 0.5  # of the logarithm of idle gaps, between the slowest and the fastest loop, to tell a slope
 _WAY_ERROR = 0.3
+_CORRECTIONS = 3
 _LEAST_BETWEEN_US = 5.0
 
 
@@ -193,25 +194,37 @@ class LatencyCurve:
         return found
 
     def _base(self, draw: int) -> Base:
-        """Times of the base run, less what was waited there, and the stalls that are in them.
-
-        Times and waits are taken in their order, the longest wait from the longest time: the sum had that
-        tail.
-        """
+        """Times of the base run, less what was waited there, and the stalls that are in them."""
         if draw not in self._bases:
             rng = np.random.default_rng([_SEED, draw, 1])
             waits, _ = self._waits(draw, self.base_per_second, rng)
-            times = []
+            seen, times = [], []
             for one, waited in zip(self.mix.operations, waits, strict=True):
                 size = max(round(_TIMES * one.share), _FEWEST_TIMES)
-                drawn = np.sort(one.drawn_us(size, rng, is_resampled=draw > 0, is_disturbed=draw % 2 == 1))
-                if len(waited):
-                    # As np.quantile, which takes ten times as long for thousands of them at once.
-                    place = (np.arange(size) + 0.5) / size * (len(waited) - 1)
-                    drawn -= np.interp(place, np.arange(len(waited)), np.sort(waited))
-                times.append(rng.permutation(np.maximum(drawn, 0.0)))
-            self._bases[draw] = base_of(times, np.array([one.share for one in self.mix.operations]), rng)
+                seen.append(one.drawn_us(size, rng, is_resampled=draw > 0, is_disturbed=draw % 2 == 1))
+                times.append(rng.permutation(_without(seen[-1], waited)))
+            shares = np.array([one.share for one in self.mix.operations])
+            self._bases[draw] = self._corrected(draw, base_of(times, shares, rng), seen, shares)
         return self._bases[draw]
+
+    def _corrected(self, draw: int, base: Base, seen: Sequence[Floats], shares: Floats) -> Base:
+        """With stalls that, simulated at the base's own rate, make the tail that was seen there."""
+        for _ in range(_CORRECTIONS):
+            if base.stalls is None:
+                break
+            rng = np.random.default_rng([_SEED, draw, 2])
+            waits, _ = self._waits(draw, self.base_per_second, rng, base.stalls)
+            times = [calm + waited[rng.integers(len(waited), size=len(calm))] if len(waited) else calm
+                     for calm, waited in zip(base.calm, waits, strict=True)]
+            base = replace(base, stalls=base.stalls.corrected(
+                tail_of(seen, shares), tail_of(times, shares, like=seen)))
+        if base.stalls is None:
+            return base
+        rng = np.random.default_rng([_SEED, draw, 2])
+        waits, _ = self._waits(draw, self.base_per_second, rng, base.stalls)
+        return replace(base, calm=[
+            np.minimum(rng.permutation(_without(each, waited)), most.max())
+            for each, waited, most in zip(seen, waits, base.calm, strict=True)])
 
     def _saturation_per_second(self, draw: int) -> float:
         rounds = self.curve.saturation_per_second(self.mix.execution_us)[draw]
@@ -293,6 +306,15 @@ def _way_us(loops: Sequence[Loop], curve: CpuCurve) -> float:
     loops are too near to each other to tell."""
     idle, way = np.array([_of(loop, curve).idle_and_way_us() for loop in loops]).T
     return max(float(np.polyfit(idle, way, 1)[0]), 0.0) if np.ptp(idle) >= _RATES_APART else 0.0
+
+
+def _without(times: Floats, waited: Floats) -> Floats:
+    """In order, less what was waited, the longest wait from the longest time: the sum had that tail."""
+    if not len(waited):
+        return np.sort(times)
+    # As np.quantile, which takes ten times as long for thousands of them at once.
+    place = (np.arange(len(times)) + 0.5) / len(times) * (len(waited) - 1)
+    return np.maximum(np.sort(times) - np.interp(place, np.arange(len(waited)), np.sort(waited)), 0.0)
 
 
 def _quantiles(times: Mapping[str, Floats], ours: Sequence[OperationTimes], qs: Sequence[float],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Base", "Load", "Stalls", "base_of", "with_stalls"]
+__all__ = ["Base", "Load", "Stalls", "Tail", "base_of", "tail_of", "with_stalls"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,6 +18,7 @@ _STALL_US, _STALL_TIMES = 500.0, 2.0
 """Beyond its median an operation was stalled from so many µs on, and from so many medians."""
 _MOST_HIDDEN = 3.0
 """Times the share that was stalled for longer: what stalls shorter than that add, at most."""
+_MOST_STEP = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,20 @@ class Stalls:
     per_second: float
     length_us: float
     """Mean."""
+
+    def corrected(self, seen: Tail, simulated: Tail) -> Stalls:
+        """Stalls that, simulated, would come nearer to the tail that was seen."""
+        more, longer = (min(max(a / b, 1.0 / _MOST_STEP), _MOST_STEP) if b > 0.0 else 1.0
+                        for a, b in zip(seen, simulated, strict=True))
+        return replace(self, per_second=self.per_second * more / longer, length_us=self.length_us * longer)
+
+
+class Tail(NamedTuple):
+    """Operations that took so much longer than their median that they were stalled."""
+
+    share: float
+    excess_us: float
+    """What they took beyond that, mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +69,38 @@ def base_of(times: Sequence[Floats], shares: Floats, rng: np.random.Generator) -
 
     A stall delays all that comes while it lasts, at any rate by the same share of the time. Of stalls with
     exponential lengths what is left of them when something comes is as long in the mean, so the mean excess
-    is their length, and their number follows from the share that was delayed.
+    is their length, and their number follows from the share that was delayed. What comes meanwhile delays
+    what comes after it, too: `Stalls.corrected` takes that out.
     """
-    medians = [float(np.median(each)) for each in times]
-    excess = [each - middle for each, middle in zip(times, medians, strict=True)]
-    least = max(_STALL_US, *(_STALL_TIMES * middle for middle in medians))
+    least, tail = _least_us(times), tail_of(times, shares)
+    if not tail.share:
+        return Base(times, times, None)
+    stalled = tail.share * min(float(np.exp(least / tail.excess_us)), _MOST_HIDDEN)
+    calm = []
+    for each in times:
+        is_calm = each - np.median(each) <= least
+        quiet = each[is_calm]
+        calm.append(np.where(is_calm, each, quiet[rng.integers(len(quiet), size=len(each))]))
+    return Base(times, calm, Stalls(stalled / tail.excess_us * 1e6, tail.excess_us))
+
+
+def tail_of(times: Sequence[Floats], shares: Floats, like: Sequence[Floats] | None = None) -> Tail:
+    """Of operations in these shares, beyond the bound that their medians give, or those of `like`."""
+    like = times if like is None else like
+    least = _least_us(like)
+    beyond = np.concatenate([each - np.median(usual) - least
+                             for each, usual in zip(times, like, strict=True)])
     weights = np.concatenate([np.full(len(each), share / len(each))
-                              for each, share in zip(excess, shares, strict=True)])
-    beyond = np.concatenate(excess) - least
+                              for each, share in zip(times, shares, strict=True)])
     is_stalled = beyond > 0.0
     if not is_stalled.any():
-        return Base(times, times, None)
-    share = float(weights[is_stalled].sum() / weights.sum())
-    length_us = float(np.average(beyond[is_stalled], weights=weights[is_stalled]))
-    stalled = share * min(float(np.exp(least / length_us)), _MOST_HIDDEN)
-    calm = []
-    for each, more in zip(times, excess, strict=True):
-        quiet = each[more <= least]
-        calm.append(np.where(more <= least, each, quiet[rng.integers(len(quiet), size=len(each))]))
-    return Base(times, calm, Stalls(stalled / length_us * 1e6, length_us))
+        return Tail(0.0, 0.0)
+    return Tail(float(weights[is_stalled].sum() / weights.sum()),
+                float(np.average(beyond[is_stalled], weights=weights[is_stalled])))
+
+
+def _least_us(times: Sequence[Floats]) -> float:
+    return max(_STALL_US, *(_STALL_TIMES * float(np.median(each)) for each in times))
 
 
 def with_stalls(load: Load, stalls: Stalls, rng: np.random.Generator) -> Load:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from amply_capacity.model.queueing import waited_us
-from amply_capacity.model.stalls import Load, Stalls, base_of, with_stalls
+from amply_capacity.model.stalls import Load, Stalls, Tail, base_of, tail_of, with_stalls
 
 
 def test_stalls_are_found_again_in_the_times_that_they_made() -> None:
@@ -43,3 +43,22 @@ def test_operations_keep_their_order_and_their_round_trips_among_stalls() -> Non
     served = [both.services_us[both.places[one]:both.places[one + 1]].tolist()
               for one in np.flatnonzero(ours)]
     assert served == [[1.0], [2.0, 3.0], [4.0]]
+
+
+def test_a_tail_is_the_share_beyond_the_bound_and_its_mean_excess() -> None:
+    usual, rare = np.full(900, 200.0), np.array([200.0] * 90 + [1_700.0, 2_700.0] * 5)
+    tail = tail_of([usual, rare], np.array([0.9, 0.1]))
+    assert tail.share == pytest.approx(0.1 * 0.1)
+    assert tail.excess_us == pytest.approx(2_200.0 - 200.0 - 500.0)
+    assert tail_of([usual], np.array([1.0])) == (0.0, 0.0)
+    twice = tail_of([2.0 * usual, 2.0 * rare], np.array([0.9, 0.1]), like=[usual, rare])
+    assert twice.excess_us > 2.0 * tail.excess_us, "the bound is that of the times they are compared with"
+
+
+def test_stalls_are_corrected_by_what_a_simulation_of_them_shows() -> None:
+    stalls = Stalls(10.0, 1_000.0)
+    assert stalls.corrected(Tail(0.1, 500.0), Tail(0.1, 500.0)) == stalls
+    assert stalls.corrected(Tail(0.05, 500.0), Tail(0.1, 500.0)) == Stalls(5.0, 1_000.0)
+    assert stalls.corrected(Tail(0.1, 1_000.0), Tail(0.1, 500.0)) == Stalls(5.0, 2_000.0), "as much in all"
+    assert stalls.corrected(Tail(0.9, 500.0), Tail(0.001, 500.0)) == Stalls(40.0, 1_000.0), "not at once"
+    assert stalls.corrected(Tail(0.1, 500.0), Tail(0.0, 0.0)) == stalls

@@ -59,7 +59,8 @@ def test_a_faster_family_carries_more_of_the_same_mix(found: Throughput) -> None
 def test_the_engine_carries_the_hosts_rate_over_the_nodes_factor(found: Throughput) -> None:
     one = limits_of(NEW, found)
     cpu = limit(one, "cpu")
-    assert cpu.mid == pytest.approx(found.operations_per_second.mid / one.cpu_factor.mid, rel=0.05)
+    # One is a median of draws, the other the best one's, and the draws' knees are not symmetric around it.
+    assert cpu.mid == pytest.approx(found.operations_per_second.mid / one.cpu_factor.mid, rel=0.08)
     assert cpu.low < cpu.mid < cpu.high
 
 
