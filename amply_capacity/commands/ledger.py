@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from amply_capacity.commands.answer import Json, print_answer
+from amply_capacity.errors import BadInput
 
 if TYPE_CHECKING:
     from amply_capacity.model.ledger import Entry, Score
@@ -17,28 +18,43 @@ __all__ = ["ledger"]
 
 def ledger(
     rows: Annotated[bool, typer.Option("--rows", help="Each prediction as well.")] = False,
+    since: Annotated[str | None, typer.Option(
+        help="Only what was predicted from that day on, YYYY-MM-DD: the models as they are by now.")] = None,
     json_: Json = False,
 ) -> None:
     """The toolkit's own track record: predicted against measured, so far.
 
-    Example: amply-capacity ledger --rows
+    Example: amply-capacity ledger --rows --since 2026-11-29
     """
     from dataclasses import asdict
 
     from amply_capacity.files import LEDGER_DIR, OWN_LEDGER_DIR
     from amply_capacity.model.ledger import read_ledgers, scores
 
-    entries = read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR)
+    first = _day(since)
+    entries = [entry for entry in read_ledgers(LEDGER_DIR, OWN_LEDGER_DIR) if entry.predicted_at >= first]
     judged = scores(entries)
     content: dict[str, Any] = {
         "scores": [asdict(score) for score in judged],
         "predictions": [{**asdict(entry), "inside": entry.is_inside, "relative_error": entry.relative_error}
                         for entry in entries],
     }
-    print_answer(json_, content, _text(judged, entries if rows else []))
+    print_answer(json_, content, _text(judged, entries if rows else [], since))
 
 
-def _text(judged: list[Score], entries: list[Entry]) -> str:
+def _day(since: str | None) -> str:
+    """As the ledger's times begin, so that they can be compared."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(since).isoformat() if since is not None else ""
+    except ValueError:
+        raise BadInput("--since is no date", got=repr(since), do="give it as YYYY-MM-DD") from None
+
+
+def _text(judged: list[Score], entries: list[Entry], since: str | None) -> str:
+    if not judged and since is not None:
+        return f"nothing has been predicted since {since}"
     if not judged:
         return ("nothing has been predicted yet: `locust … --predict-from RUN` predicts a run and scores it, "
                 "`make bench` predicts and measures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,20 @@ def test_the_ledger_prints_the_track_record(amply: Callable, tmp_path: Path,
     assert [one["quantity"] for one in found["scores"]] == ["hit rate", "evictions"]
     assert found["predictions"][0]["inside"] is True
     assert found["predictions"][1]["measured"] is None
+
+
+def test_the_track_record_can_begin_on_a_day(amply: Callable, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LEDGER_DIR", tmp_path)
+    ledger = Ledger(tmp_path / "mine.jsonl")
+    ledger.measure(ledger.predict("hit rate", "old", "points", Interval(0.5, 0.6, 0.7), 1), 0.9)
+    lines = ledger.path.read_text()
+    for key in ("predicted_at", "measured_at"):
+        lines = re.sub(rf'"{key}": "[^"]*"', f'"{key}": "2026-03-31T23:59:59.000+00:00"', lines)
+    ledger.path.write_text(lines)
+    ledger.measure(ledger.predict("hit rate", "new", "points", Interval(0.5, 0.6, 0.7), 1), 0.55)
+    assert "1 of 2 intervals held" in amply("ledger").out
+    assert "1 of 1 intervals held" in amply("ledger", "--since", "2026-04-01").out
+    assert "1 of 2 intervals held" in amply("ledger", "--since", "2026-03-31").out
+    assert "nothing has been predicted since 2999-01-01" in amply("ledger", "--since", "2999-01-01").out
+    amply("ledger", "--since", "1 April").assert_refused("--since is no date", "'1 April'", "YYYY-MM-DD")
