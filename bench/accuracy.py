@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from statistics import median
 
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
@@ -127,11 +128,23 @@ def _summary(rows: Sequence[tuple[Claim, float]]) -> list[str]:
         inside = sum(_is_inside(claim, value) for claim, value in group)
         lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} "
                      f"{max(errors):>9.2f} {_allowed(group[0][0]):>9}  {inside} of {len(group)}")
+    lines += _repeated(rows)
     if rows:
         held = sum(_is_inside(claim, value) for claim, value in rows)
         lines.append(f"{'all':<34} {'':>13} {'':>9} {'':>9}  {held} of {len(rows)}: "
                      f"{100.0 * held / len(rows):.0f} % (of 90 % intervals)")
     return lines
+
+
+def _repeated(rows: Sequence[tuple[Claim, float]]) -> list[str]:
+    """Of a case that was predicted and measured several times, the median error: what is not chance."""
+    errors: dict[tuple[str, str], list[float]] = {}
+    known = {(claim.quantity, claim.case): claim for claim, _ in rows}
+    for claim, value in rows:
+        errors.setdefault((claim.quantity, claim.case), []).append(claim.error(value))
+    return [f"{quantity:<34} {case:<44} median error of {len(found)}: {median(found):+.1f} "
+            f"{_unit(known[quantity, case])} (allowed {_allowed(known[quantity, case]) or '–'})"
+            for (quantity, case), found in errors.items() if len(found) > 1]
 
 
 def _is_inside(claim: Claim, value: float) -> bool:
