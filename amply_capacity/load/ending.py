@@ -122,13 +122,12 @@ def write_csv_once_more() -> None:
 
 
 def only_once(calls: list[int]) -> None:
-    """Return to the first caller only.
+    """Return to the first caller only; the others wait for the end.
 
     On SIGTERM Locust shuts down in the signal's greenlet and, as soon as the runner has quit, in the main one
-    as well. The first of the two closes the run and exits: that ends the main greenlet, wherever it waits.
+    as well; in one more for each further signal, and `timeout` sends two. The first closes the run and exits:
+    that ends the others, wherever they wait.
     """
     calls.append(os.getpid())
-    if len(calls) > 1:
-        while gevent.getcurrent() is gevent.get_hub().parent:
-            gevent.sleep(1.0)
-        raise gevent.GreenletExit
+    while len(calls) > 1:
+        gevent.sleep(1.0)
