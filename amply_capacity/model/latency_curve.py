@@ -208,23 +208,25 @@ class LatencyCurve:
         return self._bases[draw]
 
     def _corrected(self, draw: int, base: Base, seen: Sequence[Floats], shares: Floats) -> Base:
-        """With stalls that, simulated at the base's own rate, make the tail that was seen there."""
-        for _ in range(_CORRECTIONS):
-            if base.stalls is None:
-                break
-            rng = np.random.default_rng([_SEED, draw, 2])
-            waits, _ = self._waits(draw, self.base_per_second, rng, base.stalls)
-            times = [calm + waited[rng.integers(len(waited), size=len(calm))] if len(waited) else calm
-                     for calm, waited in zip(base.calm, waits, strict=True)]
-            base = replace(base, stalls=base.stalls.corrected(
-                tail_of(seen, shares), tail_of(times, shares, like=seen)))
+        """With stalls that, simulated at the base's own rate, make the tail that was seen there, and with
+        calm times that hold nothing of what waits for them."""
         if base.stalls is None:
             return base
-        rng = np.random.default_rng([_SEED, draw, 2])
-        waits, _ = self._waits(draw, self.base_per_second, rng, base.stalls)
-        return replace(base, calm=[
+        stalls, aim = base.stalls, tail_of(seen, shares)
+        for _ in range(_CORRECTIONS):
+            waits, rng = self._base_waits(draw, stalls)
+            times = [calm + waited[rng.integers(len(waited), size=len(calm))] if len(waited) else calm
+                     for calm, waited in zip(base.calm, waits, strict=True)]
+            stalls = stalls.corrected(aim, tail_of(times, shares, like=seen))
+        waits, rng = self._base_waits(draw, stalls)
+        return replace(base, stalls=stalls, calm=[
             np.minimum(rng.permutation(_without(each, waited)), most.max())
             for each, waited, most in zip(seen, waits, base.calm, strict=True)])
+
+    def _base_waits(self, draw: int, stalls: Stalls) -> tuple[list[Floats], np.random.Generator]:
+        """What waits at the base's rate among such stalls: the same arrivals each time."""
+        rng = np.random.default_rng([_SEED, draw, 2])
+        return self._waits(draw, self.base_per_second, rng, stalls)[0], rng
 
     def _saturation_per_second(self, draw: int) -> float:
         rounds = self.curve.saturation_per_second(self.mix.execution_us)[draw]

@@ -19,6 +19,7 @@ _STALL_US, _STALL_TIMES = 500.0, 2.0
 _MOST_HIDDEN = 3.0
 """Times the share that was stalled for longer: what stalls shorter than that add, at most."""
 _MOST_STEP = 4.0
+"""What one correction changes, at most: a tail of few operations must not decide."""
 
 
 @dataclass(frozen=True, slots=True)

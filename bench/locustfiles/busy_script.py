@@ -1,7 +1,7 @@
 """A script that keeps the server busy for as many µs as its argument says, and the generator not at all.
 
-It looks at the clock, and does not count: a core whose neighbour is busy takes up to twice as long for the
-same work, from one second to the next, and what is to be seen here is how commands wait for each other.
+It looks at the clock, and does not count: a core of a shared host takes up to twice as long for the same
+work, from one second to the next, and what is to be seen here is how commands wait for each other.
 """
 
 __all__ = ["BUSY_SCRIPT"]
