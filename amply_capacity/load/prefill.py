@@ -31,7 +31,8 @@ def fill(open_link: Callable[[], Link], controls: Sequence[Any], plan: Iterable[
     """Write the classes, one after the other, with progress; per class what it left and what it took.
 
     Each result: `name`, `keys` (as DBSIZE counts them), `volatile_keys`, `used_before_bytes`,
-    `used_after_bytes`, `keys_before`, `volatile_before`, `seconds`. Memory is read when it has come to rest:
+    `used_after_bytes`, `keys_before`, `volatile_before`, `seconds` of writing and its middle, `written_at_s`
+    of the epoch: what is left of a TTL counts from there. Memory is read when it has come to rest:
     rehashing has then ended. `controls` are clients of the primaries, whose figures are added up. Raises
     TargetError, naming the target by `url`, when a server refuses a write or goes away.
     """
@@ -40,7 +41,7 @@ def fill(open_link: Callable[[], Link], controls: Sequence[Any], plan: Iterable[
     _warm_up(open_link, classes, url)
     for one in classes:
         before = _settled(controls)
-        began = time.monotonic()
+        written_at_s, began = time.time(), time.monotonic()
         _write(open_link, one, url)
         seconds = time.monotonic() - began
         after = _settled(controls)
@@ -49,6 +50,7 @@ def fill(open_link: Callable[[], Link], controls: Sequence[Any], plan: Iterable[
             after.volatile_keys - before.volatile_keys, "keys_before": before.keys,
             "volatile_before": before.volatile_keys, "used_before_bytes": before.used_bytes,
             "used_after_bytes": after.used_bytes, "seconds": round(seconds, 3),
+            "written_at_s": round(written_at_s + seconds / 2.0, 3),
         })
     return results
 

@@ -27,15 +27,18 @@ def renewals_per_second(requests_per_second: float, shares: _Array, ttl_s: float
     return float((rates / (1.0 + rates * ttl_s)).sum()) if requests_per_second > 0.0 else 0.0
 
 
-def renewals_within(requests_per_second: float, shares: _Array, ttl_s: float, seconds: float) -> float:
-    """Expected number in the first seconds, `ttl_s` at most, after a pre-fill.
+def renewals_within(requests_per_second: float, shares: _Array, ttl_s: float, seconds: float,
+                    filled_before_s: float = 0.0) -> float:
+    """Expected number in the first seconds, after a pre-fill so long before; `ttl_s` at most together.
 
-    There every key stands, and what is left of its TTL is uniform: it ends at a rate of 1 / TTL, and a
-    request has to follow.
+    When it is filled, every key stands, and what is left of its TTL is uniform: it ends at a rate of 1 / TTL,
+    and a request has to follow.
     """
-    if not 0.0 <= seconds <= ttl_s:
-        raise ValueError(f"the first {ttl_s:g} s only, got {seconds:g}")
+    if not (seconds >= 0.0 and filled_before_s >= 0.0 and seconds + filled_before_s <= ttl_s):
+        raise ValueError(f"the first {ttl_s:g} s after the pre-fill only, got {seconds:g} that begin "
+                         f"{filled_before_s:g} s after it")
     rates = requests_per_second * shares[shares > 0.0]
     if requests_per_second <= 0.0:
         return 0.0
-    return float(((seconds - -np.expm1(-rates * seconds) / rates) / ttl_s).sum())
+    asked_for = -np.expm1(-rates * seconds)
+    return float(((seconds - asked_for / rates + filled_before_s * asked_for) / ttl_s).sum())

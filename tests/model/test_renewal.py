@@ -12,10 +12,12 @@ from amply_capacity.model.renewal import renewals_per_second, renewals_within, z
 from amply_capacity.traffic.popularity import Zipf
 
 
-def opened(rate: float, keys: int, zipf: float, ttl_s: float, until_s: float, *, is_filled: bool) -> int:
-    """Windows opened by Poisson requests, key by key."""
+def opened(rate: float, keys: int, zipf: float, ttl_s: float, until_s: float,
+           filled_before_s: float | None = None) -> int:
+    """Windows opened by Poisson requests, key by key; without a pre-fill none is open before."""
     random, draw = Random(3), Zipf(keys, zipf, (3,)).draw
-    ends = [random.random() * ttl_s if is_filled else 0.0 for _ in range(keys)]
+    ends = [0.0 if filled_before_s is None else random.random() * ttl_s - filled_before_s
+            for _ in range(keys)]
     now, count = 0.0, 0
     while (now := now + random.expovariate(rate)) < until_s:
         key = draw()
@@ -25,13 +27,15 @@ def opened(rate: float, keys: int, zipf: float, ttl_s: float, until_s: float, *,
 
 
 def test_in_the_long_run() -> None:
-    counted = opened(100.0, 300, 0.6, 6.0, 400.0, is_filled=False)
+    counted = opened(100.0, 300, 0.6, 6.0, 400.0)
     assert renewals_per_second(100.0, zipf_shares(300, 0.6), 6.0) == pytest.approx(counted / 400.0, rel=0.03)
 
 
-def test_after_a_prefill() -> None:
-    counted = opened(300.0, 2_000, 0.6, 60.0, 40.0, is_filled=True)
-    assert renewals_within(300.0, zipf_shares(2_000, 0.6), 60.0, 40.0) == pytest.approx(counted, rel=0.05)
+@pytest.mark.parametrize("before_s", [0.0, 15.0])
+def test_after_a_prefill(before_s: float) -> None:
+    counted = opened(300.0, 2_000, 0.6, 60.0, 40.0, before_s)
+    expected = renewals_within(300.0, zipf_shares(2_000, 0.6), 60.0, 40.0, before_s)
+    assert expected == pytest.approx(counted, rel=0.05)
 
 
 @given(st.floats(0.1, 1e4), st.integers(1, 500), st.floats(0.0, 2.0), st.floats(0.1, 300.0))
@@ -48,3 +52,5 @@ def test_nothing_begins_without_requests_and_beyond_one_ttl_is_refused() -> None
     assert renewals_within(0.0, zipf_shares(3, 1.0), 60.0, 5.0) == 0.0
     with pytest.raises(ValueError, match="first 60 s"):
         renewals_within(1.0, zipf_shares(3, 1.0), 60.0, 61.0)
+    with pytest.raises(ValueError, match="first 60 s"):
+        renewals_within(1.0, zipf_shares(3, 1.0), 60.0, 50.0, 20.0)
