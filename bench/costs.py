@@ -4,8 +4,7 @@ On this kind of host runs of one load differ by a tenth, and by half from one qu
 when a neighbour comes. So it is fitted to several rounds of runs, and what is predicted from them is measured
 several times, in rounds as well; how good the model is, is the median of a load's errors over the rounds.
 Developed on seeds 1 to 99 and 1,040 to 7,064; seeds 5,100 to 5,139, 6,100 to 8,139, 9,120 to 11,135,
-15,100 to 22,149, 25,100 to 31,139, 35,100 to 41,139, 45,100 to 48,139 and
-55,100 to 61,139 are used up.
+15,100 to 22,149, 25,100 to 31,139, 35,100 to 41,139, 45,100 to 48,139 and 55,100 to 61,139 are used up.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = ["batches"]
 _SEED = 65_100
 _MIXED = SCENARIOS / "mixed.py"
 _ANOTHER_RATE, _ANOTHER_MIX = 0.05, 0.08
-# Beyond 8,000 the generator is the bottleneck here, and sends in batches, which wake the server less often.
+# Beyond 8,000 the generator is the bottleneck here: such seconds are none that a model should stand on.
 _FIT_RATES, _RATES = (250, 1_000, 3_000, 8_000), (600, 1_800, 4_500, 6_000)
 _FIT_ROUNDS, _ROUNDS, _SECONDS = 6, 7, 6.0
 _SLOW_BELOW, _SLOW_SECONDS = 2_000, 15.0

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,6 +42,17 @@ def test_it_measures_what_each_class_left_in_the_server(redis_cluster: Cluster, 
     for result in results:
         per_key = (result["used_after_bytes"] - result["used_before_bytes"]) / result["keys"]
         assert 40 < per_key < 4000
+
+
+def test_it_says_when_each_class_was_written(redis_cluster: Cluster, redis_client: Any) -> None:
+    began_s = time.time()
+    results = fill(lambda: Connection(redis_cluster.endpoint), [redis_client], _plan(), "here")
+    moments_s = [began_s, *(one["written_at_s"] for one in results), time.time()]
+    assert all(earlier < later for earlier, later in pairwise(moments_s))
+    left_s = [redis_client.pexpiretime(key) / 1000.0 - results[-1]["written_at_s"]
+              for key in redis_client.keys("rate:*")]
+    assert len(left_s) == 30
+    assert all(0.5 < one < 60.5 for one in left_s), "windows of 1 to 60 s, from when they were written"
 
 
 def test_the_histogram_of_a_commands_first_call_is_not_taken_for_the_keys() -> None:
