@@ -19,10 +19,12 @@ _CONFIDENCE = 0.9
 _LINEAR_PERCENT = 1.0
 """Errors below it are drawn to scale, larger ones logarithmically."""
 _MOST_PERCENT = 1_000.0
-_SPREAD = 0.62
-"""Of a row's height, for the predictions of one quantity beside each other."""
-_ALONE, _BESIDE, _MOST_HEIGHT = 5, 9, 4.0
-"""Predictions with broad lines; in a row of the least height; heights of the highest row."""
+_SPREAD = 0.7
+"""Of a row's height, for the cases of one quantity beside each other."""
+_ALONE, _BESIDE, _MOST_HEIGHT = 5, 4, 3.0
+"""Cases with broad lines; in a row of the least height; heights of the highest row."""
+_FAINT_FROM = 4
+"""Repeats of a case beyond which their marks shine through."""
 
 
 def track_record_text(entries: Sequence[Entry]) -> str:
@@ -45,21 +47,22 @@ def track_record_text(entries: Sequence[Entry]) -> str:
 def predicted_against_measured(entries: Sequence[Entry]) -> Picture:
     """A row for each quantity: its relative errors with their intervals, and how many intervals held.
 
-    What was measured as 0 has no relative error and counts only on the right.
+    What was predicted again and again has one line, with its usual interval and an error each time. What was
+    measured as 0 has no relative error and counts only on the right.
     """
     judged = [score for score in scores(entries) if score.measured]
     total = sum(score.measured for score in judged)
-    heights = [min(max(score.measured / _BESIDE, 1.0), _MOST_HEIGHT) for score in judged] + [1.0]
+    cases = {score.quantity: _cases(entries, score.quantity) for score in judged}
+    heights = [min(max(len(cases[score.quantity]) / _BESIDE, 1.0), _MOST_HEIGHT) for score in judged] + [1.0]
     edges = [sum(heights[:place]) for place in range(len(heights) + 1)]
     with canvas(height=1.7 + 0.34 * edges[-1]) as (figure, single):
         single.remove()
         errors, shares = figure.subplots(1, 2, sharey=True, width_ratios=(5, 3))
         for score, top, height in zip(judged, edges, heights, strict=False):
-            ours = [entry for entry in entries if entry.quantity == score.quantity
-                    and entry.relative_error is not None]
-            for place, entry in enumerate(ours):
+            ours = cases[score.quantity]
+            for place, repeats in enumerate(ours):
                 aside = _SPREAD * ((place + 0.5) / len(ours) - 0.5)
-                _draw_error(errors, top + height * (0.5 + aside), entry, alone=len(ours) < _ALONE)
+                _draw_errors(errors, top + height * (0.5 + aside), repeats, alone=len(ours) < _ALONE)
             _draw_coverage(shares, top + height / 2.0, score.inside, score.measured, ACCENT)
         if judged:
             _draw_coverage(shares, edges[-2] + 0.5, sum(score.inside for score in judged), total, INK)
@@ -83,7 +86,8 @@ def predicted_against_measured(entries: Sequence[Entry]) -> Picture:
         errors.plot([], [], "s-", color=WARN, label="did not hold")
         figure.legend(loc="outside lower center", ncols=3, fontsize=9.5)
         return picture(figure, track_record_text(entries).split(". ")[0].rstrip("."),
-                       "error with predicted interval | share that held, with its 90 % interval")
+                       "a line a case: its errors, with the predicted interval | "
+                       "share that held, with its 90 % interval")
 
 
 def wilson(held: int, of: int, confidence: float = _CONFIDENCE) -> tuple[float, float]:
@@ -98,17 +102,28 @@ def wilson(held: int, of: int, confidence: float = _CONFIDENCE) -> tuple[float, 
     return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
 
 
-def _draw_error(axes: Axes, row: float, entry: Entry, *, alone: bool) -> None:
-    assert entry.measured
-    error = entry.relative_error
-    assert error is not None
-    low, high = sorted(100.0 * (bound / entry.measured - 1.0)
-                       for bound in (entry.predicted.low, entry.predicted.high))
-    colour, marker = (ACCENT, "o") if entry.is_inside else (WARN, "s")
-    axes.plot([low, high], [row, row], color=CALM if entry.is_inside else WARN,
-              linewidth=2.4 if alone else 1.1, solid_capstyle="butt")
-    axes.plot([100.0 * error], [row], marker, color=colour, markersize=6 if alone else 4,
-              markeredgecolor="white", markeredgewidth=0.5)
+def _cases(entries: Sequence[Entry], quantity: str) -> list[list[Entry]]:
+    """Those of a quantity that have an error, by case, in the order in which a case came first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.quantity == quantity and entry.relative_error is not None:
+            found.setdefault(entry.case, []).append(entry)
+    return [*found.values()]
+
+
+def _draw_errors(axes: Axes, row: float, repeats: Sequence[Entry], *, alone: bool) -> None:
+    bounds = [sorted(bound / measured - 1.0 for bound in (entry.predicted.low, entry.predicted.high))
+              for entry in repeats if (measured := entry.measured)]
+    low, high = (100.0 * median(side) for side in zip(*bounds, strict=True))
+    held = [entry for entry in repeats if entry.is_inside]
+    axes.plot([low, high], [row, row], color=CALM if 2 * len(held) > len(repeats) else WARN,
+              linewidth=2.4 if alone else 1.3, solid_capstyle="butt")
+    size = 6.0 if alone else 4.0
+    faint = min(1.0, (_FAINT_FROM / len(repeats)) ** 0.5)
+    for colour, marker, ours in ((ACCENT, "o", held),
+                                 (WARN, "s", [entry for entry in repeats if not entry.is_inside])):
+        axes.plot([100.0 * (entry.relative_error or 0.0) for entry in ours], [row] * len(ours), marker,
+                  color=colour, markersize=size, markeredgecolor="white", markeredgewidth=0.5, alpha=faint)
 
 
 def _draw_coverage(axes: Axes, row: float, held: int, of: int, colour: str) -> None:
