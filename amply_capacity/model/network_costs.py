@@ -84,34 +84,27 @@ class NetworkCosts:
         """Request and reply bytes of one operation."""
         return mix_bytes(self, {operation: 1.0})
 
-    def restated(self, operation: str, **commands: float) -> NetworkCosts:
+    def restated(self, operation: str, **commands: Interval | float) -> NetworkCosts:
         """The same with other numbers of commands per operation, as at another rate or hit rate.
 
         A keyword is a command of one kind, `EXPIRE=0.05`, or `miss=0.02` for GETs that find nothing in an
-        operation of one GET, whose SETEX, if it fills, follows. Raises BadInput for what it does not send.
+        operation of one GET, whose SETEX, if it fills, follows; an interval says how well the number is
+        known. Raises BadInput for what it does not send.
         """
         if operation not in self.operations:
             raise _unknown([operation], self.operations)
         known = self.operations[operation]
-        uses = dict(known.uses)
-        for command, count in commands.items():
-            prefixes = {"miss": ("GET miss", "GET hit", "SETEX")}.get(command, (command,))
-            matching = {prefix: name for prefix in prefixes for name in uses
-                        if name.rpartition(" ")[0] == prefix}
-            if prefixes[0] not in matching:
-                raise BadInput(f"operation {operation} sends no {command}", got=", ".join(uses),
-                               do="restate one of these")
-            if command == "miss":
-                gets = uses[matching["GET miss"]] + uses.get(matching.get("GET hit", ""), 0.0)
-                uses |= {matching["GET miss"]: gets * count}
-                uses |= {matching["GET hit"]: gets * (1.0 - count)} if "GET hit" in matching else {}
-                uses |= {matching["SETEX"]: gets * count} if "SETEX" in matching else {}
-            else:
-                uses[matching[command]] = count
+        uses, least, most = dict(known.uses), dict(known.uses), dict(known.uses)
+        for command, told in commands.items():
+            for into, count in zip((uses, least, most), _three(told), strict=True):
+                into |= _counted(operation, known.uses, command, count)
         changed = known.commands + sum(uses.values()) - sum(known.uses.values())
-        other = replace(known, commands=changed, uses=uses,
-                        behaviour_in=self.requests.renewed(known.uses, uses) / known.operations,
-                        behaviour_out=self.replies.renewed(known.uses, uses) / known.operations)
+        behaviour_in, behaviour_out = (
+            way.renewed(known.uses, uses) / known.operations
+            + ((way.of(most)[0] - way.of(least)[0]) / 2.0 / Z) ** 2
+            for way in (self.requests, self.replies))
+        other = replace(known, commands=changed, uses=uses, behaviour_in=behaviour_in,
+                        behaviour_out=behaviour_out)
         return replace(self, operations={**self.operations, operation: other})
 
     def as_json(self) -> dict[str, Any]:
@@ -160,6 +153,24 @@ def mix_bytes(costs: NetworkCosts, operations_per_second: Mapping[str, float], *
         chance = 0.0 if seconds is None else way.chance(uses, seconds)
         found.append(_interval(mean, error + behaviour + chance))
     return found[0], found[1]
+
+
+def _three(told: Interval | float) -> tuple[float, float, float]:
+    return (told.mid, told.low, told.high) if isinstance(told, Interval) else (told, told, told)
+
+
+def _counted(operation: str, uses: Mapping[str, float], command: str, count: float) -> dict[str, float]:
+    """Of an operation's uses those that change, where it sends so many of a command."""
+    prefixes = {"miss": ("GET miss", "GET hit", "SETEX")}.get(command, (command,))
+    matching = {prefix: name for prefix in prefixes for name in uses if name.rpartition(" ")[0] == prefix}
+    if prefixes[0] not in matching:
+        raise BadInput(f"operation {operation} sends no {command}", got=", ".join(uses),
+                       do="restate one of these")
+    if command != "miss":
+        return {matching[command]: count}
+    gets = uses[matching["GET miss"]] + uses.get(matching.get("GET hit", ""), 0.0)
+    shares = {"GET miss": count, "GET hit": 1.0 - count, "SETEX": count}
+    return {matching[prefix]: gets * share for prefix, share in shares.items() if prefix in matching}
 
 
 def _bytes_missed(operation: OperationBytes, replies: Direction) -> float:
