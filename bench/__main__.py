@@ -21,7 +21,7 @@ from bench import (
     startup,
 )
 
-_PARTS = {"throughput", "drills"}
+_PARTS = {"throughput", "cpu", "network", "drills"}
 """What `accuracy` has too, so that without a name they are not measured twice."""
 
 
@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
         "plan": plan.table,
         "production": production.table,
         "report": report.table,
+        "cpu": lambda: accuracy.table((), (costs.batches,)),
+        "network": lambda: accuracy.table((network.experiments,), ()),
         "throughput": lambda: accuracy.table((network.experiments,), (costs.batches, queues.batches)),
     }
     unknown = [name for name in arguments if name not in tables]

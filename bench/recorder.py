@@ -12,7 +12,8 @@ from pathlib import Path
 
 from amply_capacity.run.reader import Run, read_run
 from amply_capacity.traffic.mix import format_mix
-from bench.rig import Rig
+from bench.awake import awake
+from bench.rig import SERVER_CORE, Rig
 from bench.rig import rig as rig_of_a_server
 
 __all__ = ["Load", "Recorder"]
@@ -47,9 +48,10 @@ class Load:
 
 
 class Recorder:
-    """Starts its server with the first run."""
+    """Starts its server with the first run; keeps the server's core from halting, if asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_awake: bool = False) -> None:
+        self._keeps_awake = keeps_awake
         self._stack = ExitStack()
         self._rig: Rig | None = None
         self._scratch = Path()
@@ -71,6 +73,8 @@ class Recorder:
     def _started(self) -> Rig:
         if self._rig is None:
             self._rig = self._stack.enter_context(rig_of_a_server())
+            if self._keeps_awake:
+                self._stack.enter_context(awake(SERVER_CORE))
             self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             atexit.register(self._stack.close)
         return self._rig

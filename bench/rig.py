@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 
-__all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "Reading", "Rig", "Throughput",
-           "median_spread", "rig"]
+__all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "SERVER_CORE", "Reading", "Rig",
+           "Throughput", "median_spread", "rig"]
 
 GENERATOR_CORE, SERVER_CORE = 0, 1
 POPULATION = 2000
