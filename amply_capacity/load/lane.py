@@ -48,14 +48,15 @@ class Lane:
     """
 
     __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
-                 "_pacer", "_player", "_queue", "_rider", "_task", "_waiter")
+                 "_pacer", "_player", "_queue", "_rider", "_start", "_task", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, pacer: Pacer) -> None:
         self._rider, self._player, self._connection, self._pacer = rider, player, connection, pacer
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
         self._hub = gevent.get_hub()
         self._waiter: Any = None
-        self._answer, self._fail = self._replied, self._failed  # bound once, not for each command
+        # Bound once, not for each command.
+        self._answer, self._fail, self._start = self._replied, self._failed, self._due
 
     def run(self, task: Any, most: int, queue: Collection[Any]) -> Any:
         """Play the task now and others when they are due, `most` in all, fewer when the client is to stop.
@@ -94,16 +95,17 @@ class Lane:
         rider = self._rider
         if rider.quota is not None:
             rider.quota -= 1
-        now = perf_counter()
         if rider.pace is not None:
             due = rider.intended = rider.pace.next_start()
+            if due <= self._connection.answered:  # later than now the pacer sees, in this turn of the loop
+                return False
         else:
-            due = now + rider.think_seconds
-        if due <= now:
-            return False
+            due = perf_counter() + rider.think_seconds
+            if not rider.think_seconds:
+                return False
         rider._state = WAITING
         self._task, self._due_at = task, due
-        self._pacer.at(due, self._due)
+        self._pacer.at(due, self._start)
         return True
 
     def _begin(self, task: Any) -> bool:
@@ -160,17 +162,21 @@ class Lane:
         """The start of the next task has come, or the schedule has changed meanwhile."""
         if self._waiter is None:
             return  # killed meanwhile
-        rider, now = self._rider, perf_counter()
-        if self._due_at > now and rider.pace is not None:
-            self._due_at = rider.intended = rider.pace.start()
+        rider, now = self._rider, self._pacer.now
         if self._due_at > now:
-            self._pacer.at(self._due_at, self._due)
-            return
+            if rider.pace is not None:
+                self._due_at = rider.intended = rider.pace.start()
+            if self._due_at > now:
+                self._pacer.at(self._due_at, self._start)
+                return
         rider._state = RUNNING
-        self._resume(self._begin_due)
-
-    def _begin_due(self) -> bool:
-        return self._begin(self._task) or self._go_on()
+        try:
+            is_waiting = self._begin(self._task) or self._go_on()
+        except Exception as error:
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

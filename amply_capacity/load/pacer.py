@@ -37,8 +37,8 @@ class Pacer:
     """Who waits in one process' event loop, by the moments at which they are due.
 
     Looked at once in each turn of the loop, before it waits for events. A loop that has nothing else to do is
-    woken by a timer for the earliest; if that is near, it is kept awake, which `awake_seconds` adds up. Close
-    it when nobody waits any more.
+    woken by a timer for the earliest; if that is near, it is kept awake, which `awake_seconds` adds up.
+    Who is woken reads the moment of it from `now`. Close it when nobody waits any more.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Pacer:
         self._is_waking = self._is_awake = False
         self._outbox = Outbox.of(self._hub)
         self._last_turn = perf_counter()
-        self.awake_seconds = 0.0
+        self.awake_seconds = self.now = 0.0
         self._alarm = _alarm(self._hub.loop, self._rung)
         self._awake = self._hub.loop.idle()
         # After a turn's replies, and before gevent runs the greenlets that those woken may have spawned.
@@ -98,7 +98,9 @@ class Pacer:
             self._count_turn(now)
         self._is_waking = True
         while waiting and waiting[0][0] <= now:
-            heappop(waiting)[2]()
+            self.now = now
+            while waiting and waiting[0][0] <= now:
+                heappop(waiting)[2]()
             now = perf_counter()
         self._is_waking = False
         self._await(waiting[0][0] if waiting else 0.0, now)

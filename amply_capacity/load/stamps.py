@@ -19,6 +19,7 @@ _ROOM_BYTES = 64
 _STAMP = Struct("@ll")  # a timespec: seconds and nanoseconds of Unix time
 _OLDEST_SECONDS = 60.0
 _SAME_MOMENT_SECONDS, _MOST_LOOKS = 20e-6, 3
+_LOOK_SECONDS = 10e-3
 
 
 class StampedSocket:
@@ -49,19 +50,41 @@ class StampedSocket:
 
     def arrived(self) -> float:
         """When that was, on `time.perf_counter`; now, where the kernel did not say or its clock was set."""
-        now = perf_counter()
-        if len(self._stamp) != _STAMP.size:
-            return now
-        # Its age is taken on Unix time, at this moment: over minutes the two clocks drift apart.
-        unix = time()
+        stamp = self._stamp
+        if len(stamp) != _STAMP.size:
+            return perf_counter()
+        seconds, nanoseconds = _STAMP.unpack(stamp)
+        unix = seconds + nanoseconds * 1e-9
+        moment = unix - _CLOCKS.apart
+        if _CLOCKS.looked <= moment < _CLOCKS.looked + _LOOK_SECONDS:
+            return float(moment)
+        now = _CLOCKS.look()
+        age = now - (unix - _CLOCKS.apart)
+        return now - age if 0.0 <= age < _OLDEST_SECONDS else now
+
+
+class _Clocks:
+    """How far Unix time is from `time.perf_counter`, looked at anew every some ms: over minutes they drift
+    apart, and one of them may be set."""
+
+    __slots__ = ("apart", "looked")
+
+    def __init__(self) -> None:
+        self.apart = self.looked = 0.0
+
+    def look(self) -> float:
+        """Compare them; now, of `time.perf_counter`."""
+        now, unix = perf_counter(), time()
         for _ in range(_MOST_LOOKS):
             again = perf_counter()
             if again - now <= _SAME_MOMENT_SECONDS:
                 break
             now, unix = again, time()  # we were interrupted between the two
-        seconds, nanoseconds = _STAMP.unpack(self._stamp)
-        age = unix - seconds - nanoseconds * 1e-9
-        return now - age if 0.0 <= age < _OLDEST_SECONDS else now
+        self.apart, self.looked = unix - now, now
+        return now
+
+
+_CLOCKS = _Clocks()
 
 
 def stamped(raw: Any) -> StampedSocket | None:
