@@ -24,7 +24,8 @@ INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
 ACCENT, CALM, WARN = "#0072b2", "#9ecae9", "#d55e00"
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f", "#b8a900", "#3d3d8f")
 
-_PROJECTED = 1.4
+_PROJECTED = 1.15
+"""So that a figure fits beside the prompts of an exported page of 1,200 px, which would cut it off."""
 _CLAIM_CHARACTERS_PER_INCH, _NOTE_CHARACTERS_PER_INCH = 9.5, 13.5
 
 _STYLE = {
