@@ -2,8 +2,8 @@
 
 A run says what each operation costs; the operations to come are drawn from the seed, so that chance in the
 mix is no error of the model. Measured is the server's own count, less what reads it.
-Developed on seeds 11 to 91 and on other weights; seeds 20,781 to 20,787, 24,781 to 24,797, 25,791 to 25,797 and
-26,791 to 26,797 are used up.
+Developed on seeds 11 to 91 and on other weights; seeds 20,781 to 20,787, 24,781 to 24,797, 25,791 to
+25,797 and 26,791 to 26,797 are used up.
 """
 
 from __future__ import annotations
