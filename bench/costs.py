@@ -85,8 +85,7 @@ def _claim(curve: CpuCurve, trips: Mapping[str, RoundTrips], load: Load) -> Clai
     predicted = curve.us_per_command(asked.count, asked.commands_per_round if load.mix else None,
                                      of_a_run=True)
     return Claim(f"CPU per command, another {what}", f"{load.name}, {load.rate:,} operations/s, core awake",
-                 "µs",
-                 predicted, allowed)
+                 "µs", predicted, allowed)
 
 
 def _measured(recorder: Recorder, load: Load) -> list[float]:

@@ -99,10 +99,10 @@ class Lane:
             due = rider.intended = rider.pace.next_start()
             if due <= self._connection.answered:  # later than now the pacer sees, in this turn of the loop
                 return False
-        else:
+        elif rider.think_seconds:
             due = perf_counter() + rider.think_seconds
-            if not rider.think_seconds:
-                return False
+        else:
+            return False
         rider._state = WAITING
         self._task, self._due_at = task, due
         self._pacer.at(due, self._start)
@@ -170,13 +170,10 @@ class Lane:
                 self._pacer.at(self._due_at, self._start)
                 return
         rider._state = RUNNING
-        try:
-            is_waiting = self._begin(self._task) or self._go_on()
-        except Exception as error:
-            self._waiter.throw(error)
-            return
-        if not is_waiting:
-            self._waiter.switch(self._handed)
+        self._resume(self._begin_due)
+
+    def _begin_due(self) -> bool:
+        return self._begin(self._task) or self._go_on()
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

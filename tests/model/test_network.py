@@ -24,6 +24,7 @@ from synthetic_run import (
 )
 
 from amply_capacity.errors import BadInput
+from amply_capacity.interval import Interval
 from amply_capacity.model.command_uses import commands_by_second, uses_of
 from amply_capacity.model.monitoring import monitoring_of
 from amply_capacity.model.network import NetworkCosts, mix_bytes, network_costs, operation_costs
@@ -270,6 +271,16 @@ def test_another_rate_opens_fewer_windows_and_fills_fewer_misses(costs: NetworkC
         costs.restated("check", SADD=1.0)
     with pytest.raises(BadInput, match="nothing_known"):
         costs.restated("nothing_known", GET=1.0)
+
+
+def test_a_number_of_commands_that_is_known_roughly_makes_its_bytes_as_rough(costs: NetworkCosts) -> None:
+    exact = costs.restated("check", EXPIRE=0.5).bytes_of("check")[0]
+    rough = costs.restated("check", EXPIRE=Interval(0.2, 0.5, 0.8)).bytes_of("check")[0]
+    assert rough.mid == exact.mid
+    each = costs.restated("check", EXPIRE=1.0).bytes_of("check")[0].mid
+    each -= costs.restated("check", EXPIRE=0.0).bytes_of("check")[0].mid
+    half = ((rough.high - rough.low) ** 2 - (exact.high - exact.low) ** 2) ** 0.5 / 2.0
+    assert half == pytest.approx(0.3 * each, rel=1e-6)
 
 
 def test_an_operation_that_the_run_does_not_tell_is_refused(costs: NetworkCosts) -> None:

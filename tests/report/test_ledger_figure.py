@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_an_interval_that_did_not_hold_is_drawn_in_another_colour() -> None:
     held, failed = (predicted_against_measured([entry("memory", value)]).svg.count("#d55e00")
                     for value in (100.0, 300.0))
     assert failed > held
+
+
+def test_repeats_of_a_case_share_a_line_and_a_height() -> None:
+    again = [entry("memory", 90.0 + number) for number in range(12)]
+    apart = [dataclasses.replace(one, case=f"case {number}") for number, one in enumerate(again)]
+    heights = [float(ET.fromstring(predicted_against_measured(entries).svg).get("viewBox", "").split()[3])
+               for entries in (again[:1], again, apart)]
+    assert heights[0] == heights[1] < heights[2]
 
 
 @pytest.mark.parametrize(("held", "of", "low", "high"), [  # of none and all: z² / (n + z²)
