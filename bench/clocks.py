@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from itertools import islice
 from math import exp, sqrt
 from pathlib import Path
@@ -21,7 +22,7 @@ import pandas as pd
 from amply_capacity.run.histogram import quantiles_us
 from amply_capacity.run.reader import read_run
 from amply_capacity.traffic.arrivals import SteadyRate, positions
-from bench.rig import LOCUSTFILES, Rig, rig
+from bench.rig import LOCUSTFILES, SCENARIOS, Rig, rig
 
 __all__ = ["table"]
 
@@ -30,28 +31,48 @@ _STALL_MS = 300
 _STALL_BOUND_US = 50_000
 _STALL_RATE = 2000
 _LIGHT_RATE = 2000
+_CLOSED_SECONDS = 6.0
+_FEW, _MANY = ("-u", "50", "-r", "50"), ("-u", "200", "-r", "200")
+"""The maximum and shares of it are of as many clients; a stall needs clients enough to wait in it."""
+_GETS, _MIXED = LOCUSTFILES / "get_only.py", SCENARIOS / "mixed.py"
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
 def table() -> str:
-    """Four tables: the probe, the stall, the schedule up to 60 % of the maximum, and beyond the maximum."""
+    """The probe, the stall, and the schedule of two loads at shares of their maximum, and beyond it."""
     with rig() as server, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         server.control.mset({f"session:ses_{number:024}": "x" * 500 for number in range(10_000)})
-        most = server.locust(LOCUSTFILES / "get_only.py", "-u", "50", "-r", "50", "--prefill", "0",
-                             seconds=6.0, run_dir=folder / "closed")
-        lines = [f"clocks: closed-loop maximum {most.commands_per_second:,.0f} GETs a second"]
-        lines += _probe(server, folder, most.commands_per_second)
+        most = _most(server, folder / "closed", _GETS)
+        lines = [f"clocks: closed-loop maximum {most:,.0f} GETs a second"]
+        lines += _probe(server, folder, most)
         lines += _stall(server, folder)
-        lines += _schedule(server, folder, most.commands_per_second)
+        lines += _schedule(server, folder, "GET", _GETS, most)
+        lines += _schedule(server, folder, "the mixed scenario", _MIXED,
+                           _most(server, folder / "closed-mixed", _MIXED))
+        lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
+                     f"p = {_ks_probability(most):.2f}")
     return "\n".join(lines)
 
 
-def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1) -> pd.DataFrame:
-    """The requests of a Poisson load of GETs by 200 clients, but for its first and last second."""
-    server.locust(LOCUSTFILES / "get_only.py", "-u", "200", "-r", "200", "--prefill", "0",
-                  "--arrivals", "poisson", "--rate", f"{rate:.0f}", "--seed", str(seed), seconds=_SECONDS,
-                  run_dir=directory)
+def _most(server: Rig, directory: Path, file: Path) -> float:
+    """Operations a second that 50 clients do in a closed loop, the median second."""
+    server.locust(file, *_FEW, *_prefill(file), seconds=_CLOSED_SECONDS, run_dir=directory)
+    run = read_run(directory)
+    first, last = run.measured_seconds
+    whole = run.requests[(run.requests["command"] == "") & (run.requests["clock"] == "service")]
+    return float(whole[whole["second"].between(first, last)].groupby("second")["count"].sum().median())
+
+
+def _prefill(file: Path) -> tuple[str, ...]:
+    return ("--prefill", "0") if file == _GETS else ()
+
+
+def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1, file: Path = _GETS,
+             clients: Sequence[str] = _MANY) -> pd.DataFrame:
+    """The requests of a Poisson load, but for its first and last second."""
+    server.locust(file, *clients, *_prefill(file), "--arrivals", "poisson", "--rate", f"{rate:.0f}",
+                  "--seed", str(seed), seconds=_SECONDS, run_dir=directory)
     run = read_run(directory)
     first, last = run.measured_seconds
     return run.requests[run.requests["second"].between(first + 1, last - 1)]
@@ -121,13 +142,14 @@ def _stall(server: Rig, folder: Path) -> list[str]:
     return lines
 
 
-def _schedule(server: Rig, folder: Path, most: float) -> list[str]:
-    lines = ["", "Poisson arrivals, GET: offered against asked; lateness; what the run says of itself",
+def _schedule(server: Rig, folder: Path, what: str, file: Path, most: float) -> list[str]:
+    lines = ["", f"Poisson arrivals, {what}, 50 clients, closed-loop maximum {most:,.0f} operations/s: "
+                 "offered against asked; lateness; what the run says of itself",
              f"{'share of maximum':>16} {'asked/s':>9} {'offered/s':>9} {'late: p50 ms':>13} {'p99 ms':>7} "
              f"{'CPU':>5}  verdict"]
     for share in (0.1, 0.3, 0.6, 1.2):
-        rate, directory = round(share * most), folder / f"poisson-{share}"
-        requests = _poisson(server, directory, rate)
+        rate, directory = round(share * most), folder / f"{file.stem}-{share}"
+        requests = _poisson(server, directory, rate, file=file, clients=_FEW)
         late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
         p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99])
         manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())
@@ -135,8 +157,6 @@ def _schedule(server: Rig, folder: Path, most: float) -> list[str]:
         offered = _offered(directory).iloc[1:-1].mean()
         lines.append(f"{share:>16.0%} {rate:>9,} {offered:>9,.0f} {p50 / 1000.0:>13.2f} "
                      f"{p99 / 1000.0:>7.2f} {_generator_cpu(directory):>3.0f} %  {words}")
-    lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
-                 f"p = {_ks_probability(most):.2f}")
     return lines
 
 
