@@ -9,12 +9,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from itertools import islice
 from math import exp, sqrt
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,8 +33,19 @@ _LIGHT_RATE = 2000
 _CLOSED_SECONDS = 6.0
 _FEW, _MANY = ("-u", "50", "-r", "50"), ("-u", "200", "-r", "200")
 """The maximum and shares of it are of as many clients; a stall needs clients enough to wait in it."""
-_GETS, _MIXED = LOCUSTFILES / "get_only.py", SCENARIOS / "mixed.py"
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+
+
+class _Traffic(NamedTuple):
+    """What is asked of the server."""
+
+    name: str
+    file: Path
+    options: tuple[str, ...] = ()
+
+
+_GETS = _Traffic("GET", LOCUSTFILES / "get_only.py", ("--prefill", "0"))
+_MIXED = _Traffic("the mixed scenario", SCENARIOS / "mixed.py")
 
 
 def table() -> str:
@@ -43,36 +53,32 @@ def table() -> str:
     with rig() as server, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         server.control.mset({f"session:ses_{number:024}": "x" * 500 for number in range(10_000)})
-        most = _most(server, folder / "closed", _GETS)
+        most = _most(server, folder, _GETS)
         lines = [f"clocks: closed-loop maximum {most:,.0f} GETs a second"]
         lines += _probe(server, folder, most)
         lines += _stall(server, folder)
-        lines += _schedule(server, folder, "GET", _GETS, most)
-        lines += _schedule(server, folder, "the mixed scenario", _MIXED,
-                           _most(server, folder / "closed-mixed", _MIXED))
+        lines += _schedule(server, folder, _GETS, most)
+        lines += _schedule(server, folder, _MIXED, _most(server, folder, _MIXED))
         lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
                      f"p = {_ks_probability(most):.2f}")
     return "\n".join(lines)
 
 
-def _most(server: Rig, directory: Path, file: Path) -> float:
-    """Operations a second that 50 clients do in a closed loop, the median second."""
-    server.locust(file, *_FEW, *_prefill(file), seconds=_CLOSED_SECONDS, run_dir=directory)
+def _most(server: Rig, folder: Path, traffic: _Traffic) -> float:
+    """Operations a second that few clients do in a closed loop, the median second."""
+    directory = folder / f"{traffic.file.stem}-closed"
+    server.locust(traffic.file, *_FEW, *traffic.options, seconds=_CLOSED_SECONDS, run_dir=directory)
     run = read_run(directory)
     first, last = run.measured_seconds
     whole = run.requests[(run.requests["command"] == "") & (run.requests["clock"] == "service")]
     return float(whole[whole["second"].between(first, last)].groupby("second")["count"].sum().median())
 
 
-def _prefill(file: Path) -> tuple[str, ...]:
-    return ("--prefill", "0") if file == _GETS else ()
-
-
-def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1, file: Path = _GETS,
-             clients: Sequence[str] = _MANY) -> pd.DataFrame:
+def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1, traffic: _Traffic = _GETS,
+             clients: tuple[str, ...] = _MANY) -> pd.DataFrame:
     """The requests of a Poisson load, but for its first and last second."""
-    server.locust(file, *clients, *_prefill(file), "--arrivals", "poisson", "--rate", f"{rate:.0f}",
-                  "--seed", str(seed), seconds=_SECONDS, run_dir=directory)
+    server.locust(traffic.file, *clients, *traffic.options, "--arrivals", "poisson",
+                  "--rate", f"{rate:.0f}", "--seed", str(seed), seconds=_SECONDS, run_dir=directory)
     run = read_run(directory)
     first, last = run.measured_seconds
     return run.requests[run.requests["second"].between(first + 1, last - 1)]
@@ -142,14 +148,14 @@ def _stall(server: Rig, folder: Path) -> list[str]:
     return lines
 
 
-def _schedule(server: Rig, folder: Path, what: str, file: Path, most: float) -> list[str]:
-    lines = ["", f"Poisson arrivals, {what}, 50 clients, closed-loop maximum {most:,.0f} operations/s: "
+def _schedule(server: Rig, folder: Path, traffic: _Traffic, most: float) -> list[str]:
+    lines = ["", f"Poisson arrivals, {traffic.name}, closed-loop maximum {most:,.0f} operations/s: "
                  "offered against asked; lateness; what the run says of itself",
              f"{'share of maximum':>16} {'asked/s':>9} {'offered/s':>9} {'late: p50 ms':>13} {'p99 ms':>7} "
              f"{'CPU':>5}  verdict"]
     for share in (0.1, 0.3, 0.6, 1.2):
-        rate, directory = round(share * most), folder / f"{file.stem}-{share}"
-        requests = _poisson(server, directory, rate, file=file, clients=_FEW)
+        rate, directory = round(share * most), folder / f"{traffic.file.stem}-{share}"
+        requests = _poisson(server, directory, rate, traffic=traffic, clients=_FEW)
         late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
         p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99])
         manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())

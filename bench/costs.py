@@ -8,7 +8,8 @@ the median of a load's errors over the rounds. The server's core is kept awake (
 is the hypervisor's. Until seed 61,139 it was not, and the use cases alone were predicted.
 Developed on seeds 1 to 99, 1,040 to 7,064, and 101,100 to 308,000; seeds 5,100 to 5,139, 6,100 to 8,139,
 9,120 to 11,135, 15,100 to 22,149, 25,100 to 31,139, 35,100 to 41,139, 45,100 to 48,139, 55,100 to 61,139 and
-65,100 to 73,124 are used up.
+65,100 to 73,124 are used up. Those from 65,100 on were predicted by a law whose waking cost could bend from
+the logarithm, which is not in this version.
 """
 
 from __future__ import annotations
