@@ -6,9 +6,10 @@ slept has cold caches and has to be woken. The gap is what the rate leaves, `1 /
 itself, so that it vanishes in a saturated server. An idle server costs `i` for its cron and the toolkit's
 INFO. The logarithm was found on redis 7.0.15 (x86-64, two shared cores) from 66 to 34,000 commands a second,
 where it holds within the noise of the runs, about 5 %. A hyperbola, `1 / (1 + rate / t)`, fits as well above
-2,000 a second only.
+2,000 a second only. What waking costs bends from the logarithm, where cores begin to sleep deeper or not at
+all: by a smooth factor of the rate, which is nearly one (`_BEND`) and is learnt near the rates of the runs.
 
-**Fit.** The four are estimated in logarithms from the samples of any number of runs, by iterated least
+**Fit.** They are estimated in logarithms from the samples of any number of runs, by iterated least
 squares with Student weights (one disturbed run must not decide) and priors from that same host. The more
 rates a run has, the less the priors matter; with one rate they carry the curve to others, and the interval
 says so. Runs differ by more than their seconds show (frequency, neighbours): that spread is estimated too.
@@ -29,17 +30,24 @@ from amply_capacity.interval import Interval
 from amply_capacity.model.cpu_samples import CpuSample, cpu_samples, execution_us
 from amply_capacity.run.reader import Run
 
-__all__ = ["DRAWS", "CpuCurve", "cpu_curve", "curve_of", "interval_of"]
+__all__ = ["BEND_KNOTS", "DRAWS", "CpuCurve", "cpu_curve", "curve_of", "interval_of"]
 
 Floats = NDArray[np.float64]
 
 DRAWS = 400
 """Curves drawn from the posterior."""
+BEND_KNOTS = 15
+"""Rates at which the bend is estimated, each twice the one before: 16 to 262,144 round trips a second."""
 
 # Logarithms of idle µs a second, o, b / o and t in µs: middle, and deviation of what other hosts may have.
 _MIDDLE = np.log([4_500.0, 4.6, 1.75, 50.0])
 _DEVIATION = np.array([0.7, 1.0, 0.25, 0.4])
+_PLAIN = len(_MIDDLE)
+# Logarithm of the factor: its deviation before anything is seen, and how far a rate tells of others (in ln).
+_BEND, _BEND_LENGTH = 0.12, 1.0
+_BEND_LEAST_LOG2 = 4.0
 _SPREAD, _SPREAD_SEEN = 0.08, 4.0  # between runs (at 0.04 too few intervals held), and its worth in runs
+_JITTER = 1e-3  # of the bend's variance: keeps the matrix from being singular
 _STUDENT = 4.0
 _ROUNDS, _STEPS, _NUDGE = 4, 25, 1e-4
 _SEED = 1
@@ -58,6 +66,8 @@ class CpuCurve:
     own_us: Floats
     wake_us: Floats
     gap_us: Floats
+    bend: Floats
+    """Shape (draws, knots): logarithm of what the waking costs over the law, at each knot's rate."""
     mix_error: Floats
     """Standard scores, of what is not known of another mix."""
     command_us: Mapping[str, float]
@@ -96,8 +106,10 @@ class CpuCurve:
         """The same, where each draw has rates of its own, shape (draws, …), and maybe its own execution."""
         shape = (-1, *[1] * (rounds_per_second.ndim - 1))
         warm = (self.own_us + self._busy_us(execution_us)).reshape(shape)
-        wake, gap = self.wake_us.reshape(shape), self.gap_us.reshape(shape)
-        between = 1e6 / np.maximum(rounds_per_second, _LEAST_RATE)
+        gap = self.gap_us.reshape(shape)
+        rates = np.maximum(rounds_per_second, _LEAST_RATE)
+        wake = self.wake_us.reshape(shape) * np.exp(self._bent(rates))
+        between = 1e6 / rates
         most = np.maximum(between, warm)
         cost = warm + wake * np.log1p(np.maximum(between - warm, 0.0) / gap)
         # The cost and the gap that it leaves, each from the other: Newton's steps, down from above.
@@ -121,7 +133,7 @@ class CpuCurve:
     def picked(self, draws: NDArray[np.int64]) -> CpuCurve:
         """The curves of these draws, in this order."""
         return replace(self, **{name: getattr(self, name)[draws] for name in (
-            "idle_us_per_second", "own_us", "wake_us", "gap_us", "mix_error")})
+            "idle_us_per_second", "own_us", "wake_us", "gap_us", "bend", "mix_error")})
 
     def saturation_per_second(self, execution_us: Floats | float | None = None) -> Floats:
         """Shape (draws,): round trips a second that fill one core, since commands run on one thread."""
@@ -145,6 +157,12 @@ class CpuCurve:
         shaken = values * np.exp(self.spread * rng.standard_t(_STUDENT, len(values)))
         shaken[0] = values[0]
         return np.asarray(shaken)
+
+    def _bent(self, rates: Floats) -> Floats:
+        """Logarithm of the factor, each draw's at its own rates, shape (draws, …)."""
+        lower, share = _place(rates)
+        draw = np.arange(len(self.bend)).reshape((-1, *[1] * (rates.ndim - 1)))
+        return np.asarray((1.0 - share) * self.bend[draw, lower] + share * self.bend[draw, lower + 1])
 
     def _busy_us(self, execution_us: Floats | float | None) -> Floats:
         """Execution of a round trip in each draw."""
@@ -175,16 +193,20 @@ def cpu_curve(samples: Sequence[CpuSample], execution: Mapping[str, Mapping[str,
     costs = np.array([one.us_per_round for one in samples])
     errors = np.array([one.relative_error for one in samples])
     gaps = np.maximum(1e6 / rates - costs, 0.0)
+    lower, share = _place(rates)
 
     def law(theta: Floats) -> Floats:
-        idle, own, ratio, gap = np.exp(theta)
-        return np.asarray(np.log(idle / rates + own + busy + ratio * own * np.log1p(gaps / gap)))
+        idle, own, ratio, gap = np.exp(theta[:_PLAIN])
+        bend = theta[_PLAIN:]
+        factor = np.exp((1.0 - share) * bend[lower] + share * bend[lower + 1])
+        return np.asarray(np.log(idle / rates + own + busy + ratio * own * factor * np.log1p(gaps / gap)))
 
     theta, covariance, spread = _estimated(law, np.log(costs), errors)
     rng = np.random.default_rng(_SEED)
     scores = rng.standard_normal((DRAWS, len(theta)))
     scores[0] = 0.0
-    idle, own, ratio, gap = np.exp(theta + scores @ np.linalg.cholesky(covariance).T).T
+    drawn = theta + scores @ np.linalg.cholesky(covariance).T
+    idle, own, ratio, gap = np.exp(drawn[:, :_PLAIN]).T
     mix_error = rng.standard_normal(DRAWS)
     mix_error[0] = 0.0
     seconds = np.array([one.seconds for one in samples])
@@ -192,8 +214,8 @@ def cpu_curve(samples: Sequence[CpuSample], execution: Mapping[str, Mapping[str,
     together = {name: float(np.average([one.commands_per_round.get(name, 0.0) for one in samples],
                                        weights=seconds * rates)) for name in names}
     fitted_us = sum(count * command_us.get(name, 0.0) for name, count in together.items())
-    return CpuCurve(idle, own, ratio * own, gap, mix_error, command_us, fitted_us, together, spread,
-                    float(rates.min()), float(rates.max()), len(samples))
+    return CpuCurve(idle, own, ratio * own, gap, drawn[:, _PLAIN:], mix_error, command_us, fitted_us,
+                    together, spread, float(rates.min()), float(rates.max()), len(samples))
 
 
 def interval_of(draws: Floats, confidence: float = 0.9) -> Interval:
@@ -217,11 +239,28 @@ def _warm(samples: Sequence[CpuSample], execution: Mapping[str, Mapping[str, flo
     return found
 
 
+def _place(rates: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The knot below each rate, and how far it lies towards the next one; the ends' beyond them."""
+    at = np.clip(np.log2(rates) - _BEND_LEAST_LOG2, 0.0, BEND_KNOTS - 1.0)
+    lower = np.minimum(at.astype(np.int64), BEND_KNOTS - 2)
+    return lower, at - lower
+
+
+def _prior() -> tuple[Floats, Floats]:
+    """Middle and precision of the parameters: the law's own, then the bend at its knots."""
+    apart = np.log(2.0) * np.subtract.outer(np.arange(BEND_KNOTS), np.arange(BEND_KNOTS))
+    bend = _BEND**2 * (np.exp(-0.5 * (apart / _BEND_LENGTH)**2) + _JITTER * np.eye(BEND_KNOTS))
+    precision = np.zeros((_PLAIN + BEND_KNOTS,) * 2)
+    precision[:_PLAIN, :_PLAIN] = np.diag(1.0 / _DEVIATION**2)
+    precision[_PLAIN:, _PLAIN:] = np.linalg.inv(bend)
+    return np.concatenate([_MIDDLE, np.zeros(BEND_KNOTS)]), precision
+
+
 def _estimated(law: Callable[[Floats], Floats], costs: Floats,
                errors: Floats) -> tuple[Floats, Floats, float]:
     """Logarithms of the parameters, their covariance, and the spread between runs."""
-    theta, spread = _MIDDLE.copy(), _SPREAD
-    precision = np.diag(1.0 / _DEVIATION**2)
+    middle, precision = _prior()
+    theta, spread = middle, _SPREAD
     for _ in range(_ROUNDS):
         deviation = np.hypot(spread, errors)
         for _ in range(_STEPS):
@@ -230,7 +269,7 @@ def _estimated(law: Callable[[Floats], Floats], costs: Floats,
                                for step in _NUDGE * np.eye(len(theta))], axis=1) / deviation[:, None]
             weights = (_STUDENT + 1.0) / (_STUDENT + residual**2)
             normal = slopes.T @ (weights[:, None] * slopes) + precision
-            change = np.linalg.solve(normal, slopes.T @ (weights * residual) - precision @ (theta - _MIDDLE))
+            change = np.linalg.solve(normal, slopes.T @ (weights * residual) - precision @ (theta - middle))
             theta = theta + np.clip(change, -0.5, 0.5)
             if np.abs(change).max() < 1e-6:
                 break

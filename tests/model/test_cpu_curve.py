@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synthetic_run import KnownServer, command_stats, server_samples
 
 from amply_capacity.errors import BadRun
-from amply_capacity.model.cpu_curve import DRAWS, CpuCurve, cpu_curve, curve_of, interval_of
+from amply_capacity.model.cpu_curve import BEND_KNOTS, DRAWS, CpuCurve, cpu_curve, curve_of, interval_of
 from amply_capacity.model.cpu_samples import CpuSample
 from amply_capacity.run.reader import Run
 
@@ -117,7 +117,7 @@ def test_without_noise_many_rates_leave_little_open() -> None:
     for rate in (70.0, 900.0, 12_000.0, 80_000.0):
         found = curve.us_per_command(rate)
         assert found.mid == pytest.approx(server.us_per_command(rate), rel=0.01)
-        assert (found.high - found.low) / found.mid < 0.08
+        assert (found.high - found.low) / found.mid < 0.10
 
 
 def test_one_rate_carries_the_prior_and_is_surest_near_it() -> None:
@@ -155,7 +155,38 @@ def test_runs_that_differ_make_the_interval_of_one_more_run_wider() -> None:
     mean, run = curve.us_per_command(2_000.0), curve.us_per_command(2_000.0, of_a_run=True)
     assert run.high - run.low > 1.3 * (mean.high - mean.low)
     assert run.mid == mean.mid
-    assert curve.spread > 1.5 * Server().curve(np.geomspace(100.0, 60_000.0, 8)).spread
+    assert curve.spread > 1.4 * Server().curve(np.geomspace(100.0, 60_000.0, 8)).spread
+
+
+@dataclass(frozen=True)
+class BentServer(Server):
+    """Its core sleeps deeper below a thousand a second: waking costs a quarter less between it and more."""
+
+    def us_per_command(self, rate: float) -> float:
+        cheaper = 0.75 if 1_000.0 < rate < 4_000.0 else 1.0
+        bent = replace(self, wake_us=self.wake_us * cheaper)
+        return bent.us_per_round(rate, self.get_us) + self.idle_us / rate
+
+
+def test_what_waking_costs_may_bend_from_the_law_where_runs_show_it() -> None:
+    server = BentServer(own_us=10.0, wake_us=17.0)
+    rates = [250.0, 700.0, 1_200.0, 3_500.0, 5_000.0, 9_000.0] * 5
+    curve = server.curve(rates)
+    straight = replace(curve, bend=np.zeros_like(curve.bend))
+    assert curve.us_per_command(2_000.0).mid == pytest.approx(server.us_per_command(2_000.0), rel=0.04)
+    assert straight.us_per_command(2_000.0).mid > 1.08 * server.us_per_command(2_000.0)
+    assert curve.us_per_command(7_000.0).mid == pytest.approx(server.us_per_command(7_000.0), rel=0.06)
+
+
+def test_a_bend_is_open_where_no_run_was_and_does_not_touch_a_full_server() -> None:
+    curve = Server().curve(np.geomspace(300.0, 3_000.0, 24))
+    at = np.log2([1_000.0, 100_000.0])
+    near, far = (np.std(curve.bend[:, round(place - 4.0)]) for place in at)
+    assert far > 1.2 * near
+    bent = replace(curve, bend=curve.bend + 1.0)
+    full = 2.0 * curve.saturation_per_second()[0]
+    np.testing.assert_allclose(bent.us_per_round(full), curve.us_per_round(full))
+    assert (bent.us_per_round(1_000.0) > 1.3 * curve.us_per_round(1_000.0)).all()
 
 
 def two_commands() -> CpuCurve:
@@ -256,7 +287,9 @@ def test_a_higher_rate_uses_more_cores_and_less_of_them_each(rates: list[float],
     cores, each = curve.cores(ordered), curve.us_per_round(ordered)
     assert cores.shape == each.shape == (DRAWS, len(rates))
     assert (np.diff(cores, axis=1) >= -1e-3 * cores[:, 1:]).all()
-    assert (np.diff(each, axis=1) <= 1e-3 * each[:, 1:]).all()
+    # Where nothing was measured a bend may be steeper than the law, in some of the draws.
+    assert (np.diff(each, axis=1) <= 1e-3 * each[:, 1:]).mean() > 0.8
+    assert (np.diff(each[0]) <= 1e-2 * each[0, 1:]).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -264,8 +297,9 @@ def test_a_higher_rate_uses_more_cores_and_less_of_them_each(rates: list[float],
        rate=st.floats(10.0, 5e5))
 def test_the_cost_solves_the_law(own: float, ratio: float, gap: float, rate: float) -> None:
     server = Server(0.0, own, ratio * own, gap)
-    curve = CpuCurve(*(np.array([value]) for value in (0.0, own, ratio * own, gap, 0.0)), {"get": 1.5}, 1.5,
-                     GET, 0.04, rate, rate, 1)
+    idle, *law, mix_error = (np.array([value]) for value in (0.0, own, ratio * own, gap, 0.0))
+    curve = CpuCurve(idle, *law, np.zeros((1, BEND_KNOTS)), mix_error, {"get": 1.5}, 1.5, GET, 0.04, rate,
+                     rate, 1)
     assert curve.us_per_round(rate)[0] == pytest.approx(server.us_per_round(rate, 1.5), rel=2e-3)
 
 

@@ -17,7 +17,7 @@ from synthetic_run import BEGAN, Asked, KnownApplication, KnownServer, synthetic
 
 from amply_capacity.errors import BadRun
 from amply_capacity.model import latency_curve as module
-from amply_capacity.model.cpu_curve import DRAWS, CpuCurve
+from amply_capacity.model.cpu_curve import BEND_KNOTS, DRAWS, CpuCurve
 from amply_capacity.model.latency_curve import LatencyCurve, latency_curve
 from amply_capacity.model.operation_times import open_loops, quantile_within_us
 from amply_capacity.run.histogram import bucket_upper_us
@@ -43,8 +43,8 @@ def known_curve(application: KnownApplication = APPLICATION, spread: float = 0.0
     own = server.own_us * np.exp(own_deviation * np.random.default_rng(1).standard_normal(DRAWS))
     own[0] = server.own_us
     same = [np.full(DRAWS, value) for value in (server.idle_us, server.wake_us, server.gap_us, 0.0)]
-    return CpuCurve(same[0], own, same[1], same[2], same[3], command_us, application.mean_execution_us, {},
-                    spread, FLOOR, FLOOR, 1)
+    return CpuCurve(same[0], own, same[1], same[2], np.zeros((DRAWS, BEND_KNOTS)), same[3], command_us,
+                    application.mean_execution_us, {}, spread, FLOOR, FLOOR, 1)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ OLD, NEW = node_type("cache.m5.large"), node_type("cache.m7g.large")
 @pytest.fixture(scope="module")
 def found() -> Throughput:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency_curve, "KNEE_DRAWS", 2)
+        patch.setattr(latency_curve, "KNEE_DRAWS", 8)
         patch.setattr(latency_curve, "_DRAWS", 2)
         return throughput([read_run(EXAMPLE_RUN)], 5.0)
 
