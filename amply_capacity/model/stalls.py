@@ -73,23 +73,24 @@ def base_of(times: Sequence[Floats], shares: Floats, rng: np.random.Generator) -
     is their length, and their number follows from the share that was delayed. What comes meanwhile delays
     what comes after it, too: `Stalls.corrected` takes that out.
     """
-    least, tail = _least_us(times), tail_of(times, shares)
+    tail = tail_of(times, shares)
     if not tail.share:
         return Base(times, times, None)
-    stalled = tail.share * min(float(np.exp(least / tail.excess_us)), _MOST_HIDDEN)
+    bounds = np.array([_least_us(each) for each in times])
+    seen = float(np.average(np.exp(-bounds / tail.excess_us), weights=shares))
+    stalled = tail.share * min(1.0 / seen, _MOST_HIDDEN)
     calm = []
-    for each in times:
-        is_calm = each - np.median(each) <= least
+    for each, bound in zip(times, bounds, strict=True):
+        is_calm = each - np.median(each) <= bound
         quiet = each[is_calm]
         calm.append(np.where(is_calm, each, quiet[rng.integers(len(quiet), size=len(each))]))
     return Base(times, calm, Stalls(stalled / tail.excess_us * 1e6, tail.excess_us))
 
 
 def tail_of(times: Sequence[Floats], shares: Floats, like: Sequence[Floats] | None = None) -> Tail:
-    """Of operations in these shares, beyond the bound that their medians give, or those of `like`."""
+    """Of operations in these shares, each beyond the bound that its median gives, or that of its `like`."""
     like = times if like is None else like
-    least = _least_us(like)
-    beyond = np.concatenate([each - np.median(usual) - least
+    beyond = np.concatenate([each - np.median(usual) - _least_us(usual)
                              for each, usual in zip(times, like, strict=True)])
     weights = np.concatenate([np.full(len(each), share / len(each))
                               for each, share in zip(times, shares, strict=True)])
@@ -100,16 +101,21 @@ def tail_of(times: Sequence[Floats], shares: Floats, like: Sequence[Floats] | No
                 float(np.average(beyond[is_stalled], weights=weights[is_stalled])))
 
 
-def _least_us(times: Sequence[Floats]) -> float:
-    return max(_STALL_US, *(_STALL_TIMES * float(np.median(each)) for each in times))
+def _least_us(times: Floats) -> float:
+    return max(_STALL_US, _STALL_TIMES * float(np.median(times)))
 
 
 def with_stalls(load: Load, stalls: Stalls, rng: np.random.Generator) -> Load:
-    """The same load with stalls among the operations, as commands that keep the server so long."""
+    """The same load with stalls among the operations, as commands that keep the server so long.
+
+    At high rates few stalls fall into a simulation. So there are as many as are expected, and their lengths
+    are spread evenly over the exponential's quantiles: else chance made a tail three times as long at one
+    rate than at the next.
+    """
     starts, places = load.starts_us, load.places
-    count = int(rng.poisson(stalls.per_second * starts[-1] / 1e6))
+    count = int(stalls.per_second * starts[-1] / 1e6 + rng.random())
     at = np.sort(rng.random(count)) * starts[-1]
-    lengths = rng.standard_exponential(count) * stalls.length_us
+    lengths = -np.log1p(-rng.permutation(np.arange(count) + rng.random(count)) / count) * stalls.length_us
     where = np.searchsorted(starts, at)  # among the operations
     trips = np.cumsum(np.insert(np.diff(places), where, 1))
     return Load(np.insert(starts, where, at), np.insert(load.kinds, where, -1), np.concatenate([[0], trips]),
