@@ -9,8 +9,8 @@ time is taken out of what is fitted and of what is measured (`awake`): what halt
 host's. Until seed 61,139 it was not kept awake, and the use cases alone were predicted; until 73,124 its
 speed was not known, and four rates were fitted.
 Developed on seeds 1 to 99, 1,040 to 7,064, and 101,100 to 308,000; seeds 5,100 to 5,139, 6,100 to 8,139,
-9,120 to 11,135, 15,100 to 22,149, 25,100 to 31,139, 35,100 to 41,139, 45,100 to 48,139, 55,100 to 61,139 and
-65,100 to 73,124, and 75,100 to 82,124 are used up.
+9,120 to 11,135, 15,100 to 22,149, 25,100 to 31,139, 35,100 to 41,139, 45,100 to 48,139, 55,100 to 61,139,
+65,100 to 73,124 and 75,100 to 82,124 are used up.
 """
 
 from __future__ import annotations
