@@ -1,9 +1,12 @@
 """Response times at rates that were not run, and the rate at which a p99 gives out: predicted, then measured.
 
 The server runs scripts that take it a known time (`busy_script`), so that it gives out and not the
-generator. Each figure is the median of several runs.
-Developed on seeds 1 to 99; seeds 5,150 to 5,189, 6,150 to 8,189, 9,150 to 11,189, 15,150 to 18,209 and
-25,150 to 28,209 are used up.
+generator. What an operation takes beside them is the host's, and another from one quarter of an hour to the
+next: so a queue is fitted to several rounds of runs, and what is predicted from the last of them is measured
+in the next, several times, as CPU is (`costs`). Until seed 38,209 all was fitted first, then measured, and a
+figure was the median of four runs.
+Developed on seeds 1 to 99; seeds 5,150 to 5,189, 6,150 to 8,189, 9,150 to 11,189, 15,150 to 18,209,
+25,150 to 28,209 and 35,150 to 38,209 are used up.
 """
 
 from __future__ import annotations
@@ -11,23 +14,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
 
 from amply_capacity.errors import BadRun
 from amply_capacity.model.cpu_curve import curve_of
 from amply_capacity.model.forecast import outcomes
 from amply_capacity.model.latency_curve import LatencyCurve, latency_curve
+from amply_capacity.run.reader import Run
 from bench.claim import Claim, Experiment
 from bench.recorder import Load, Recorder
 from bench.rig import LOCUSTFILES
 
 __all__ = ["batches"]
 
-_SEED = 35_150
+_SEED = 95_150
 _FILE = LOCUSTFILES / "scripts.py"
 _P99_ONE, _P99_MIXED, _KNEE = 0.25, 0.35, 0.15
 _QUANTILES = (0.5, 0.99)
-_ROUNDS, _SECONDS, _SEARCH_SECONDS = 4, 12.0, 150.0
+_FIT_ROUNDS, _ROUNDS, _SECONDS, _SEARCH_SECONDS = 3, 5, 12.0, 150.0
 _US_PER_MS = 1000.0
 
 
@@ -52,48 +55,56 @@ _QUEUES = (
 )
 
 
-def batches(seed: int = _SEED) -> Iterator[list[Experiment]]:
-    """A batch a queue: it is fitted when it is asked for, since an hour ago was another host."""
+def batches(seed: int = _SEED, queues: Sequence[_Queue] = _QUEUES) -> Iterator[list[Experiment]]:
+    """A batch a round and queue: it stands on the runs of the rounds before it, and of the minute before it.
+    """
     recorder = Recorder()
-    for number, queue in enumerate(_QUEUES):
-        yield _experiments(recorder, queue, seed + 20 * number)
+    for place, queue in enumerate(queues):
+        yield from _rounds(recorder, queue, seed + 20 * place)
 
 
-def _experiments(recorder: Recorder, queue: _Queue, seed: int) -> list[Experiment]:
-    fitted = [recorder.run(_load(queue, rate, seed + number))
-              for number, rate in enumerate(queue.fitted * _ROUNDS)]
-    try:
-        latency = latency_curve(fitted, curve_of(fitted))
-    except BadRun as error:
-        return [Experiment([], list, {"name": queue.name}, withheld=(f"{queue.name}: {error}",))]
-    loads = [_load(queue, rate, seed + 10 + number) for number, rate in enumerate(queue.unseen)]
-    return [_quantiles(recorder, queue, latency, loads), _highest_rate(recorder, queue, latency, seed + 19)]
+def _rounds(recorder: Recorder, queue: _Queue, seed: int) -> Iterator[list[Experiment]]:
+    shown = [_load(queue, rate, seed + place) for place, rate in enumerate(queue.fitted)]
+    unseen = [_load(queue, rate, seed + 10 + place) for place, rate in enumerate(queue.unseen)]
+    runs: list[Run] = []
+    last = _FIT_ROUNDS + _ROUNDS - 2
+    for number in range(last + 1):
+        runs += [recorder.run(load.again(number)) for load in shown]
+        if number < _FIT_ROUNDS - 1:
+            continue
+        runs = runs[-_FIT_ROUNDS * len(shown):]
+        try:
+            latency = latency_curve(runs, curve_of(runs))
+        except BadRun as error:
+            yield [Experiment([], list, {"name": queue.name}, withheld=(f"{queue.name}: {error}",))]
+            continue
+        experiments = [_quantiles(recorder, queue, latency, load.again(number)) for load in unseen]
+        if number == last:
+            experiments.append(_highest_rate(recorder, queue, latency, seed + 19))
+        yield experiments
 
 
 def _load(queue: _Queue, rate: int, seed: int, seconds: float = _SECONDS) -> Load:
     return Load(queue.name, _FILE, rate, seed, seconds, scripts=queue.scripts)
 
 
-def _quantiles(recorder: Recorder, queue: _Queue, latency: LatencyCurve,
-               loads: Sequence[Load]) -> Experiment:
+def _quantiles(recorder: Recorder, queue: _Queue, latency: LatencyCurve, load: Load) -> Experiment:
     claims, wanted, withheld = [], [], []
-    for place, load in enumerate(loads):
-        for q, told in zip(_QUANTILES, latency.quantiles(load.rate, _QUANTILES), strict=True):
-            name, case = f"p{100 * q:g} response time", f"{queue.name}, {load.rate:,}/s"
-            if told.value_ms is None:
-                withheld.append(f"{name} of {case}: {told.withheld}")
-                continue
-            claims.append(Claim(name, case, "µs", told.value_ms.scaled(_US_PER_MS),
-                                queue.allowed if q == _QUANTILES[-1] else None))
-            wanted.append((place, name))
-    return Experiment(claims, partial(_measured, recorder, loads, wanted),
-                      {"loads": [load.inputs for load in loads]}, withheld=tuple(withheld))
+    for q, told in zip(_QUANTILES, latency.quantiles(load.rate, _QUANTILES), strict=True):
+        name, case = f"p{100 * q:g} response time", f"{queue.name}, {load.rate:,}/s"
+        if told.value_ms is None:
+            withheld.append(f"{name} of {case}: {told.withheld}")
+            continue
+        claims.append(Claim(name, case, "µs", told.value_ms.scaled(_US_PER_MS),
+                            queue.allowed if q == _QUANTILES[-1] else None))
+        wanted.append(name)
+    return Experiment(claims, partial(_measured, recorder, load, wanted), load.inputs,
+                      withheld=tuple(withheld))
 
 
-def _measured(recorder: Recorder, loads: Sequence[Load], wanted: Sequence[tuple[int, str]]) -> list[float]:
-    """The loads in turn, several times: what the host does meanwhile meets each."""
-    rounds = [[outcomes(recorder.run(load.again(number))) for load in loads] for number in range(_ROUNDS)]
-    return [_US_PER_MS * median(seen[place][name] for seen in rounds) for place, name in wanted]
+def _measured(recorder: Recorder, load: Load, wanted: Sequence[str]) -> list[float]:
+    seen = outcomes(recorder.run(load))
+    return [_US_PER_MS * seen[name] for name in wanted]
 
 
 def _highest_rate(recorder: Recorder, queue: _Queue, latency: LatencyCurve, seed: int) -> Experiment:
