@@ -88,7 +88,7 @@ def _probe(server: Rig, folder: Path, most: float) -> list[str]:
     lines = ["", "service time of GET, µs: recorded, and as a blocking probe sees it at the same time",
              f"{'rate/s':>7} {'generator CPU':>13} {'p50':>6} {'probe':>6} {'p99':>6} {'probe':>6}"]
     for number in range(_ROUNDS):
-        for rate in (_LIGHT_RATE, 0.3 * most):
+        for rate in (_LIGHT_RATE, 0.15 * most, 0.3 * most):
             directory = folder / f"probe-{number}-{rate:.0f}"
             found: list[str] = []
             witness = threading.Timer(5.0, lambda found=found: found.append(_witness(server.endpoint.port)))
