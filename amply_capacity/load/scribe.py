@@ -65,9 +65,11 @@ class _Scribe:
                 began_s = time.time()  # the load waits for the samplers
                 self.note("phase", "measured", {"users": message.users}, began_s)
                 self._obey(self._overseer.begin(began_s))
+                _be_nice(_NICE)
 
     def close(self, end: Close) -> None:
         """Write the run's files, and its verdict with them."""
+        _be_nice(0)
         self._obey(self._overseer.end("the run ended"))
         for sampler in self._samplers:
             sampler.finish()
@@ -149,21 +151,21 @@ def _answer(**content: Any) -> None:
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
 
 
-def _give_way() -> None:
-    """Let the load go first where both want one core: what is recorded may wait, an intended start may not.
+def _be_nice(value: int) -> None:
+    """While it is `_NICE`, the load goes first where both want one core: what is recorded may wait, an
+    intended start may not.
 
     Linux shares a core between sessions, and this process has one of its own (sched(7), autogroup); in a
-    container, or elsewhere, its own nice value counts.
+    container, or elsewhere, its own nice value counts, which not everybody may lower again.
     """
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICE))
+        Path("/proc/self/autogroup").write_text(str(value))
     with contextlib.suppress(OSError):
-        os.nice(_NICE)
+        os.setpriority(os.PRIO_PROCESS, 0, value)
 
 
 def main() -> int:
     """Serve one run."""
-    _give_way()
     pipe = sys.stdin.buffer
     opened = read_message(pipe)
     if not isinstance(opened, Open):
