@@ -57,12 +57,7 @@ def batches(seed: int = _SEED) -> Iterator[list[Experiment]]:
               for place, (name, file, mix) in enumerate(_ALONE)]
     unseen = [_mixed(rate, seed + 10 + place) for place, rate in enumerate(_RATES)]
     unseen += [_load(name, rate, seed + 20 + place, mix) for place, (name, rate, mix) in enumerate(_MIXES)]
-    runs: list[Run] = []
-    for number in range(_FIT_ROUNDS - 1 + _ROUNDS):
-        runs += [recorder.run(load.again(number)) for load in shown]
-        if number < _FIT_ROUNDS - 1:
-            continue
-        runs = runs[-_FIT_ROUNDS * len(shown):]
+    for number, runs in recorder.windows(shown, _FIT_ROUNDS, _ROUNDS):
         curve = _curve(recorder, runs)
         trips = {name: each for run in runs for name, each in operation_trips(run).items()}
         yield [Experiment([_claim(curve, trips, load)], partial(_measured, recorder, load), load.inputs)

@@ -19,7 +19,6 @@ from amply_capacity.errors import BadRun
 from amply_capacity.model.cpu_curve import curve_of
 from amply_capacity.model.forecast import outcomes
 from amply_capacity.model.latency_curve import LatencyCurve, latency_curve
-from amply_capacity.run.reader import Run
 from bench.claim import Claim, Experiment
 from bench.recorder import Load, Recorder
 from bench.rig import LOCUSTFILES
@@ -66,20 +65,14 @@ def batches(seed: int = _SEED, queues: Sequence[_Queue] = _QUEUES) -> Iterator[l
 def _rounds(recorder: Recorder, queue: _Queue, seed: int) -> Iterator[list[Experiment]]:
     shown = [_load(queue, rate, seed + place) for place, rate in enumerate(queue.fitted)]
     unseen = [_load(queue, rate, seed + 10 + place) for place, rate in enumerate(queue.unseen)]
-    runs: list[Run] = []
-    last = _FIT_ROUNDS + _ROUNDS - 2
-    for number in range(last + 1):
-        runs += [recorder.run(load.again(number)) for load in shown]
-        if number < _FIT_ROUNDS - 1:
-            continue
-        runs = runs[-_FIT_ROUNDS * len(shown):]
+    for number, runs in recorder.windows(shown, _FIT_ROUNDS, _ROUNDS):
         try:
             latency = latency_curve(runs, curve_of(runs))
         except BadRun as error:
             yield [Experiment([], list, {"name": queue.name}, withheld=(f"{queue.name}: {error}",))]
             continue
         experiments = [_quantiles(recorder, queue, latency, load.again(number)) for load in unseen]
-        if number == last:
+        if number == _FIT_ROUNDS + _ROUNDS - 2:  # the last
             experiments.append(_highest_rate(recorder, queue, latency, seed + 19))
         yield experiments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -75,6 +75,18 @@ class Recorder:
         rig.record(load.file, *words, seconds=load.seconds, run_dir=directory,
                    env={"AMPLY_BENCH_SCRIPTS": load.scripts})
         return read_run(directory)
+
+    def windows(self, loads: Sequence[Load], width: int, count: int) -> Iterator[tuple[int, list[Run]]]:
+        """Run the loads again and again. From the round on that has `width` behind it, itself among them,
+        `count` times: its number, and the runs of the last `width`, for what is then predicted of the next
+        minute.
+        """
+        runs: list[Run] = []
+        for number in range(width - 1 + count):
+            runs += [self.run(load.again(number)) for load in loads]
+            runs = runs[-width * len(loads):]
+            if number >= width - 1:
+                yield number, runs
 
     def at_usual_speed(self, run: Run) -> float:
         """What the CPU of a run on the core that is kept awake is multiplied by, to be that of a core as fast

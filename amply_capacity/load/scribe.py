@@ -46,6 +46,7 @@ class _Scribe:
         self._overseer = Overseer(opened.search, opened.limits, opened.manifest["arrivals"],
                                   opened.has_workers)
         self._has_warned = False
+        self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._knee: dict[str, Any] | None = None
         self.failure: AmplyError | None = None
 
@@ -65,11 +66,11 @@ class _Scribe:
                 began_s = time.time()  # the load waits for the samplers
                 self.note("phase", "measured", {"users": message.users}, began_s)
                 self._obey(self._overseer.begin(began_s))
-                _be_nice(_NICE)
+                _be_nice(self._usual_nice + _NICE)
 
     def close(self, end: Close) -> None:
         """Write the run's files, and its verdict with them."""
-        _be_nice(0)
+        _be_nice(self._usual_nice)
         self._obey(self._overseer.end("the run ended"))
         for sampler in self._samplers:
             sampler.finish()
@@ -152,7 +153,7 @@ def _answer(**content: Any) -> None:
 
 
 def _be_nice(value: int) -> None:
-    """While it is `_NICE`, the load goes first where both want one core: what is recorded may wait, an
+    """The nicer, the more the load goes first where both want one core: what is recorded may wait, an
     intended start may not.
 
     Linux shares a core between sessions, and this process has one of its own (sched(7), autogroup); in a

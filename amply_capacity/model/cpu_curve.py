@@ -108,7 +108,7 @@ class CpuCurve:
         warm = (self.own_us + self._busy_us(execution_us)).reshape(shape)
         gap = self.gap_us.reshape(shape)
         rates = np.maximum(rounds_per_second, _LEAST_RATE)
-        wake = self.wake_us.reshape(shape) * np.exp(self._bent(rates))
+        wake = self.wake_us.reshape(shape) * np.exp(_bent(self.bend, _place(rates)))
         between = 1e6 / rates
         most = np.maximum(between, warm)
         cost = warm + wake * np.log1p(np.maximum(between - warm, 0.0) / gap)
@@ -158,12 +158,6 @@ class CpuCurve:
         shaken[0] = values[0]
         return np.asarray(shaken)
 
-    def _bent(self, rates: Floats) -> Floats:
-        """Logarithm of the factor, each draw's at its own rates, shape (draws, …)."""
-        lower, share = _place(rates)
-        draw = np.arange(len(self.bend)).reshape((-1, *[1] * (rates.ndim - 1)))
-        return np.asarray((1.0 - share) * self.bend[draw, lower] + share * self.bend[draw, lower + 1])
-
     def _busy_us(self, execution_us: Floats | float | None) -> Floats:
         """Execution of a round trip in each draw."""
         execution = self.fitted_us if execution_us is None else execution_us
@@ -193,12 +187,11 @@ def cpu_curve(samples: Sequence[CpuSample], execution: Mapping[str, Mapping[str,
     costs = np.array([one.us_per_round for one in samples])
     errors = np.array([one.relative_error for one in samples])
     gaps = np.maximum(1e6 / rates - costs, 0.0)
-    lower, share = _place(rates)
+    place = _place(rates[None])
 
     def law(theta: Floats) -> Floats:
         idle, own, ratio, gap = np.exp(theta[:_PLAIN])
-        bend = theta[_PLAIN:]
-        factor = np.exp((1.0 - share) * bend[lower] + share * bend[lower + 1])
+        factor = np.exp(_bent(theta[None, _PLAIN:], place)[0])
         return np.asarray(np.log(idle / rates + own + busy + ratio * own * factor * np.log1p(gaps / gap)))
 
     theta, covariance, spread = _estimated(law, np.log(costs), errors)
@@ -239,11 +232,21 @@ def _warm(samples: Sequence[CpuSample], execution: Mapping[str, Mapping[str, flo
     return found
 
 
-def _place(rates: Floats) -> tuple[NDArray[np.int64], Floats]:
+_Place = tuple[NDArray[np.int64], Floats]
+
+
+def _place(rates: Floats) -> _Place:
     """The knot below each rate, and how far it lies towards the next one; the ends' beyond them."""
     at = np.clip(np.log2(rates) - _BEND_LEAST_LOG2, 0.0, BEND_KNOTS - 1.0)
     lower = np.minimum(at.astype(np.int64), BEND_KNOTS - 2)
     return lower, at - lower
+
+
+def _bent(bend: Floats, place: _Place) -> Floats:
+    """Logarithm of the factor, shape (draws, …) as the places': of each draw's bend, (draws, knots)."""
+    lower, share = place
+    draw = np.arange(len(bend)).reshape((-1, *[1] * (lower.ndim - 1)))
+    return np.asarray((1.0 - share) * bend[draw, lower] + share * bend[draw, lower + 1])
 
 
 def _prior() -> tuple[Floats, Floats]:

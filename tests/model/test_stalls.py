@@ -24,6 +24,29 @@ def test_stalls_are_found_again_in_the_times_that_they_made() -> None:
     assert base.calm[0].max() < 1_000.0 < times.max()
 
 
+def test_a_rare_operation_of_many_round_trips_hides_no_stall_of_the_others() -> None:
+    rng = np.random.default_rng(5)
+    stall_us = np.where(rng.random(40_000) < 0.02, rng.exponential(1_000.0, 40_000), 0.0)
+    usual = 200.0 + stall_us
+    alone = base_of([usual], np.array([1.0]), rng)
+    beside = base_of([usual, np.full(400, 2_000.0)], np.array([0.99, 0.01]), rng)
+    assert alone.stalls is not None
+    assert beside.stalls is not None
+    assert beside.stalls.length_us == pytest.approx(alone.stalls.length_us, rel=0.02)
+    assert beside.stalls.per_second == pytest.approx(alone.stalls.per_second, rel=0.05)
+    assert alone.stalls.length_us == pytest.approx(1_000.0, rel=0.15)
+
+
+def test_there_are_as_many_stalls_as_are_expected_and_as_long_whatever_the_seed() -> None:
+    load = Load(np.arange(1_000.0) * 1e3, np.zeros(1_000, dtype=np.int64), np.arange(1_001),
+                np.ones(1_000), np.zeros(1_000))
+    for seed in range(20):
+        both = with_stalls(load, Stalls(12.5, 800.0), np.random.default_rng(seed))
+        lengths = both.services_us[both.places[np.flatnonzero(both.kinds < 0)]]
+        assert len(lengths) in {12, 13}
+        assert np.median(lengths) == pytest.approx(800.0 * np.log(2.0), rel=0.25), "of an exponential law"
+
+
 def test_where_nothing_stalls_all_stays() -> None:
     times = np.random.default_rng(2).normal(300.0, 20.0, 5_000)
     base = base_of([times], np.array([1.0]), np.random.default_rng(3))
