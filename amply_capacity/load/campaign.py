@@ -9,12 +9,13 @@ from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import gevent
 from gevent.event import Event
 
 from amply_capacity.load.journal import Journal
 from amply_capacity.load.options import Options
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.pacer import Pacer
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.routing import Link, opener
 from amply_capacity.load.wire import RawBatch
@@ -69,14 +70,14 @@ class Campaign:
         return SteadyRate(rate, now)
 
     @cached_property
-    def pacer(self) -> Pacer:
+    def reactor(self) -> Reactor:
         """What wakes the clients of this process at their intended starts."""
-        return Pacer()
+        return Reactor.of(gevent.get_hub())
 
     @property
     def awake_seconds(self) -> float:
-        """How long the event loop was only kept awake so far (`Pacer`)."""
-        return self.pacer.awake_seconds if "pacer" in self.__dict__ else 0.0
+        """How long the event loop was only kept awake so far (`Reactor`)."""
+        return self.reactor.awake_seconds if "reactor" in self.__dict__ else 0.0
 
     @cached_property
     def _application(self) -> Application:
@@ -118,7 +119,7 @@ class Campaign:
         """A new client's way through the schedule; None in a closed loop."""
         if self.schedule is None:
             return None
-        pace = Pace(self.schedule, self.pacer, positions(self.options.arrivals, rng))
+        pace = Pace(self.schedule, self.reactor, positions(self.options.arrivals, rng))
         self._paces.append(pace)
         return pace
 
@@ -131,7 +132,7 @@ class Campaign:
         """Another rate, of all clients of all workers together, from now on."""
         if isinstance(self.schedule, SteadyRate):
             self.schedule.change(rate / self.clients, perf_counter())
-            self.pacer.wake_all()
+            self.reactor.wake_all()
 
     def drain(self) -> RawBatch:
         """Take what was measured so far, and what the schedule wanted in each second that has ended."""

@@ -1,8 +1,8 @@
 """One Redis connection of a simulated client: RESP over a socket, no pool, no hidden retry.
 
-As fast as Python allows: the socket is a bare non-blocking one, its read watcher is started once and hands
-each reply to whoever asked from within the event loop, and one timer that is set anew only when it rings
-keeps the time-outs.
+As fast as Python allows: the socket is a bare non-blocking one that the reactor watches, each reply is handed
+to whoever asked from within the event loop, and one timer that is set anew only when it rings keeps the
+time-outs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gevent import getcurrent
 from hiredis import Reader, pack_command
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.outbox import Outbox
+from amply_capacity.load.reactor import READ, WRITE, Reactor
 from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context
 from amply_capacity.target.endpoint import Endpoint
@@ -29,8 +29,7 @@ from amply_capacity.traffic.operation import Command
 
 __all__ = ["Connection", "ReplyError"]
 
-_READ, _WRITE = 1, 2
-_NOT_YET = inf  # when a command leaves that still waits in the outbox
+_NOT_YET = inf  # when a command leaves that waits for the turn's end
 
 
 class ReplyError(Exception):
@@ -52,9 +51,9 @@ class Connection:
     """
 
     __slots__ = (
-        "_answer", "_buffer", "_channel", "_endpoint", "_fail", "_hub", "_is_armed", "_is_stamped", "_outbox",
-        "_reader", "_replies", "_socket", "_stamps", "_timeout_seconds", "_timer", "_unsent", "_wanted",
-        "_watcher", "_write_watcher", "answered", "is_closed", "sent",
+        "_answer", "_buffer", "_channel", "_descriptor", "_endpoint", "_fail", "_hub", "_is_armed",
+        "_is_stamped", "_reactor", "_reader", "_replies", "_socket", "_stamps", "_timeout_seconds", "_timer",
+        "_unsent", "_wanted", "answered", "is_closed", "sent",
     )
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
@@ -113,7 +112,7 @@ class Connection:
             self._arm()
         self.sent = _NOT_YET
         self._answer, self._fail, self._wanted = answer, fail, 1
-        self._outbox.add((self, pack_command(command)))
+        self._reactor.add((self, pack_command(command)))
 
     def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
                 fail: Callable[[OSError], None]) -> None:
@@ -123,7 +122,7 @@ class Connection:
         packed = [pack_command(command) for command in commands]
         self.sent = _NOT_YET
         self._answer, self._fail, self._wanted, self._replies = answer, fail, len(packed), []
-        self._outbox.add((self, b"".join(packed)))
+        self._reactor.add((self, b"".join(packed)))
 
     def connect(self) -> None:
         """Open it, with TLS, AUTH and SELECT as the endpoint says. Raises OSError or ReplyError."""
@@ -138,12 +137,11 @@ class Connection:
         self._channel = self._stamps or raw
         self.is_closed = False
         self._hub = gevent.get_hub()
-        self._outbox = Outbox.of(self._hub)
-        self._buffer = self._outbox.buffer
+        self._reactor = Reactor.of(self._hub)
+        self._buffer = self._reactor.buffer
         self._unsent = b""
         self._wanted = 0
-        self._watcher = self._hub.loop.io(raw.fileno(), _READ)
-        self._write_watcher = self._hub.loop.io(raw.fileno(), _WRITE)
+        self._descriptor = raw.fileno()
         self._timer = self._hub.loop.timer(self._timeout_seconds)
         self._is_armed = False
         # What is no RESP ends the connection, as a reset does.
@@ -154,7 +152,7 @@ class Connection:
                 self._channel = channel = TlsChannel(self._channel, client_context(endpoint), endpoint.host)
                 with gevent.Timeout(self._timeout_seconds, TimeoutError(self._too_late())):
                     while not channel.shake_hands():
-                        self._hub.wait(self._watcher)
+                        gevent.socket.wait_read(self._descriptor)
             self._greet()
         except BaseException:
             self.close()
@@ -165,15 +163,15 @@ class Connection:
         self._wanted = 0
         self._replies = None
         if self._socket is not None:
-            for watcher in (self._watcher, self._write_watcher, self._timer):
-                watcher.stop()
-                watcher.close()
+            self._reactor.forget(self._descriptor)
+            self._timer.stop()
+            self._timer.close()
             self._socket.close()
             self._socket = self._channel = self._answer = self._fail = None
             self.is_closed = True
 
     def leave(self, packed: bytes) -> None:
-        """Runs in the hub: send what was put into the outbox."""
+        """Runs in the hub: send what was given to the reactor."""
         if not self._wanted:
             return  # closed meanwhile
         self.sent = perf_counter()
@@ -186,7 +184,7 @@ class Connection:
             return
         if count < len(packed):
             self._unsent = packed[count:]
-            self._write_watcher.start(self._writable)
+            self._reactor.watch(self._descriptor, READ | WRITE, self._called)
 
     def _wait(self, ask: Callable[..., None], question: Any) -> Any:
         """Let the greenlet wait for what it asks."""
@@ -219,7 +217,14 @@ class Connection:
     def _authenticate(self, user: str | None, password: str) -> Any:
         return self.call(("AUTH", user, password) if user else ("AUTH", password))
 
-    def _readable(self) -> None:
+    def _called(self, events: int) -> None:
+        """Runs in the hub while something is left to send."""
+        if events & WRITE:
+            self._writable()
+        if events & ~WRITE and not self.is_closed:
+            self._readable()
+
+    def _readable(self, _events: int = READ) -> None:
         """Runs in the hub when bytes, or the end of the connection, have come."""
         if not self._wanted:
             self._disarm()  # what it is, the next command will see; until then it must not wake the hub
@@ -244,7 +249,6 @@ class Connection:
             return
         self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
         self._wanted = 0
-        self._outbox.is_used = True
         self._answer(reply)
 
     def _receive_more(self) -> None:
@@ -275,7 +279,7 @@ class Connection:
             self._end(error)
             return
         if not self._unsent:
-            self._write_watcher.stop()
+            self._reactor.watch(self._descriptor, READ, self._readable)
 
     def _end(self, error: OSError) -> None:
         """Close it, and tell whoever waits."""
@@ -285,12 +289,12 @@ class Connection:
 
     def _arm(self) -> None:
         """Watch for bytes and for the time-out, until nobody waits when one of them calls."""
-        self._watcher.start(self._readable)
+        self._reactor.watch(self._descriptor, READ, self._readable)
         self._set_timer(self._timeout_seconds)
         self._is_armed = True
 
     def _disarm(self) -> None:
-        self._watcher.stop()
+        self._reactor.forget(self._descriptor)
         self._timer.stop()
         self._is_armed = False
 

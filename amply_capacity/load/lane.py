@@ -16,8 +16,8 @@ from gevent import getcurrent
 
 from amply_capacity.load.client import Connection
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.player import Player, seconds_of
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.traffic.operation import Operation, Pipeline, Step
 
 __all__ = ["RUNNING", "STOPPING", "WAITING", "Lane", "Rider"]
@@ -43,16 +43,17 @@ class Rider(Protocol):
 class Lane:
     """One client's tasks, one after the other, while its greenlet waits in `run`.
 
-    The rest runs in the hub, called by the connection and the pacer. What returns a bool says whether
+    The rest runs in the hub, called by the connection and the reactor. What returns a bool says whether
     something is waited for; where not, the greenlet goes on, with the task that only it can play or None.
     """
 
     __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
-                 "_pacer", "_player", "_queue", "_rider", "_start", "_task", "_waiter")
+                 "_player", "_queue", "_random", "_reactor", "_rider", "_start", "_task", "_waiter")
 
-    def __init__(self, rider: Rider, player: Player, connection: Connection, pacer: Pacer) -> None:
-        self._rider, self._player, self._connection, self._pacer = rider, player, connection, pacer
+    def __init__(self, rider: Rider, player: Player, connection: Connection, reactor: Reactor) -> None:
+        self._rider, self._player, self._connection, self._reactor = rider, player, connection, reactor
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
+        self._random = rider.random.random
         self._hub = gevent.get_hub()
         self._waiter: Any = None
         # Bound once, not for each command.
@@ -80,12 +81,12 @@ class Lane:
 
     def _go_on(self) -> bool:
         """The next tasks."""
-        rider = self._rider
+        rider, random = self._rider, self._random
         while self._left and rider._state != STOPPING and not self._queue:
             if rider.quota == 0:
                 break
             tasks = rider.tasks
-            task = tasks[int(rider.random.random() * len(tasks))]
+            task = tasks[int(random() * len(tasks))]
             if (self._is_paced and self._is_early(task)) or self._begin(task):
                 return True
         return False
@@ -97,7 +98,7 @@ class Lane:
             rider.quota -= 1
         if rider.pace is not None:
             due = rider.intended = rider.pace.next_start()
-            if due <= self._connection.answered:  # later than now the pacer sees, in this turn of the loop
+            if due <= self._connection.answered:  # later than now the reactor sees, in this turn of the loop
                 return False
         elif rider.think_seconds:
             due = perf_counter() + rider.think_seconds
@@ -105,7 +106,7 @@ class Lane:
             return False
         rider._state = WAITING
         self._task, self._due_at = task, due
-        self._pacer.at(due, self._start)
+        self._reactor.at(due, self._start)
         return True
 
     def _begin(self, task: Any) -> bool:
@@ -132,7 +133,7 @@ class Lane:
                 return True
             seconds = seconds_of(step)
             if seconds > 0.0:
-                self._pacer.at(perf_counter() + seconds, self._computed)
+                self._reactor.at(perf_counter() + seconds, self._computed)
                 return True
             step = self._player.replied(None)
         return False
@@ -162,18 +163,21 @@ class Lane:
         """The start of the next task has come, or the schedule has changed meanwhile."""
         if self._waiter is None:
             return  # killed meanwhile
-        rider, now = self._rider, self._pacer.now
+        rider, now = self._rider, self._reactor.now
         if self._due_at > now:
             if rider.pace is not None:
                 self._due_at = rider.intended = rider.pace.start()
             if self._due_at > now:
-                self._pacer.at(self._due_at, self._start)
+                self._reactor.at(self._due_at, self._start)
                 return
         rider._state = RUNNING
-        self._resume(self._begin_due)
-
-    def _begin_due(self) -> bool:
-        return self._begin(self._task) or self._go_on()
+        try:
+            is_waiting = self._begin(self._task) or self._go_on()
+        except Exception as error:
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter
 
-from amply_capacity.load.pacer import Pacer
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.traffic.arrivals import DayRate, SteadyRate
 
 __all__ = ["Pace"]
@@ -22,8 +22,8 @@ class Pace:
     when the client gets round to them.
     """
 
-    def __init__(self, schedule: SteadyRate | DayRate, pacer: Pacer, places: Iterator[float]) -> None:
-        self._schedule, self._pacer, self._places = schedule, pacer, places
+    def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor, places: Iterator[float]) -> None:
+        self._schedule, self._reactor, self._places = schedule, reactor, places
         self._began_at = self._position = schedule.position(perf_counter())
         self._positions: list[float] = []
         self._given = self._counted = 0
@@ -44,7 +44,7 @@ class Pace:
         """Wait for the next intended start; that start."""
         due = self.next_start()
         while due > perf_counter():
-            self._pacer.wait_until(due)
+            self._reactor.wait_until(due)
             due = self.start()
         return due
 

@@ -76,7 +76,14 @@ class Player:
               held: list[Played] | None = None) -> Step | None:
         """Begin an operation, with the arguments of `play`; its first step."""
         self._enter(use_case, name, operation, intended, held)
-        return self._send(None)
+        try:
+            self._step = step = operation.send(None)
+        except (StopIteration, ValueError) as end:
+            self._stop(end)
+            return None
+        if type(step) is Compute:
+            self._began_step = perf_counter()
+        return step
 
     def replied(self, reply: Any) -> Step | None:
         """Take the reply to the last step: a pipeline's is a list, a computation's None. The next step."""
@@ -105,20 +112,36 @@ class Player:
             recorder.roll(answered)
         sent = connection.sent
         took_us = int((answered - sent) * 1e6)
-        if not self._started:
-            self._started = sent
-            if failed is None:
-                self._only, self._only_us = command, took_us
-                return self._send(reply)
-        elif self._only:
+        if failed is not None:
+            self._started = self._started or sent
             self._record_only()
-        if failed is None:
+            recorder.samples.append(self._labels.failed_command(command) + took_us)
+            self._end_early(ERROR, str(failed))
+            return None
+        if self._started:
+            self._record_only()
             labels = self._labels
             recorder.samples.append((labels.commands.get(command) or labels.command(command)) + took_us)
             return self._send(reply)
-        recorder.samples.append(self._labels.failed_command(command) + took_us)
-        self._end_early(ERROR, str(failed))
-        return None
+        # The first command, and as a rule the only one. Written out: most operations end here.
+        self._started = sent
+        try:
+            self._step = step = self._operation.send(reply)
+        except StopIteration as end:
+            if self._held is None:
+                self._finish_whole(command, took_us, end.value)
+                return None
+            self._only, self._only_us = command, took_us
+            self._stop(end)
+            return None
+        except ValueError as error:
+            self._only, self._only_us = command, took_us
+            self._stop(error)
+            return None
+        self._only, self._only_us = command, took_us
+        if type(step) is Compute:
+            self._began_step = perf_counter()
+        return step
 
     def failed(self, error: OSError) -> None:
         """The connection was lost in the middle of the operation, or did not answer in time."""
@@ -155,19 +178,23 @@ class Player:
         """Give the operation a reply; its next step, or None when that was its end."""
         try:
             self._step = step = self._operation.send(reply)
-        except StopIteration as end:
-            outcome: str = end.value
-            if self._only and self._held is None:
-                self._finish_whole(outcome)
-            else:
-                self._finish(outcome)
-            return None
-        except ValueError as error:  # a value that is not the application's, as it notices when it reads it
-            self._end_early(ERROR, f"unreadable value: {error}")
+        except (StopIteration, ValueError) as end:
+            self._stop(end)
             return None
         if type(step) is Compute:
             self._began_step = perf_counter()
         return step
+
+    def _stop(self, end: StopIteration | ValueError) -> None:
+        """The operation has returned its outcome, or met a value that is not the application's."""
+        if isinstance(end, StopIteration):
+            if self._only and self._held is None:  # computed after its one command
+                only, self._only = self._only, ""
+                self._finish_whole(only, self._only_us, end.value)
+            else:
+                self._finish(end.value)
+        else:
+            self._end_early(ERROR, f"unreadable value: {end}")
 
     def _lose(self, outcome: str, error: Exception) -> None:
         self.connection.close()
@@ -187,28 +214,27 @@ class Player:
         self._recorder.error(self._labels.use_case, self._labels.operation, why)
         self._finish(outcome)
 
-    def _finish_whole(self, outcome: str) -> None:
+    def _finish_whole(self, command: str, took_us: int, outcome: str) -> None:
         """The end of an operation of one command, as most are: its time is the command's, in few steps."""
         labels, samples, intended = self._labels, self._recorder.samples, self._intended
-        whole = self._only, outcome
+        whole = command, outcome
+        self.outcome = outcome
         if intended is None:
-            self.outcome = outcome
-            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
+            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + took_us)
             return
         response_us = int((self._answered - intended) * 1e6)
         lateness_us = int((self._started - intended) * 1e6)
         if lateness_us < 0 or response_us > TIME_MASK or self._waited:
+            self._only, self._only_us = command, took_us
             self._finish(outcome)
             return
-        self.outcome = outcome
         service, response, lateness = labels.timed.get(whole) or labels.timed_operation(*whole)
-        samples.append(service + self._only_us)
+        samples.append(service + took_us)
         samples.append(response + response_us)
         samples.append(lateness + lateness_us)
 
     def _finish(self, outcome: str) -> None:
-        if self._only:
-            self._record_only()
+        self._record_only()
         if not self._started:  # an operation that had nothing to ask
             self._started = self._answered = perf_counter()
         started, intended = self._started, self._intended
@@ -224,6 +250,8 @@ class Player:
 
     def _record_only(self) -> None:
         labels, only = self._labels, self._only
+        if not only:
+            return
         self._recorder.samples.append((labels.commands.get(only) or labels.command(only)) + self._only_us)
         self._only = ""
 

@@ -18,8 +18,8 @@ from gevent.pool import Group
 
 from amply_capacity.load.client import ReplyError
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING, Rider
-from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.player import Player, seconds_of
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.routing import Askable
 from amply_capacity.traffic.operation import Command, Operation, Pipeline, Step
@@ -42,9 +42,9 @@ class Pool:
     that operation alone and is recorded nowhere.
     """
 
-    def __init__(self, rider: Rider, recorder: Recorder, make: Callable[[], Askable], pacer: Pacer,
+    def __init__(self, rider: Rider, recorder: Recorder, make: Callable[[], Askable], reactor: Reactor,
                  size: int, on_fault: Callable[[Exception], None]) -> None:
-        self._rider, self._recorder, self._make, self._pacer = rider, recorder, make, pacer
+        self._rider, self._recorder, self._make, self._reactor = rider, recorder, make, reactor
         self._size, self._on_fault = size, on_fault
         self._hub = gevent.get_hub()
         self._connections: list[Askable] = []
@@ -75,7 +75,7 @@ class Pool:
         self._due_at = rider.intended
         self._begin(task, rider.intended)
         if self._draw():
-            self._pacer.at(self._begin_at, self._due)
+            self._reactor.at(self._begin_at, self._due)
         if self._is_through():
             return
         if not self._running:
@@ -109,7 +109,7 @@ class Pool:
 
     def after(self, seconds: float, call: Callable[[], object]) -> None:
         """Call back then."""
-        self._pacer.at(perf_counter() + seconds, call)
+        self._reactor.at(perf_counter() + seconds, call)
 
     def ended(self, one: _Running, fault: Exception | None = None) -> None:
         """One operation is over."""
@@ -160,12 +160,12 @@ class Pool:
         if self._due_at > now:
             self._due_at = self._begin_at = rider.pace.start()
         if self._due_at > now:
-            self._pacer.at(self._begin_at, self._due)
+            self._reactor.at(self._begin_at, self._due)
             return
         rider._state = RUNNING
         self._begin(self._task, self._due_at)
         if self._draw():
-            self._pacer.at(self._begin_at, self._due)
+            self._reactor.at(self._begin_at, self._due)
         elif not self._running:
             self._hub.loop.run_callback(self._wake)
 

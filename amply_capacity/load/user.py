@@ -83,11 +83,11 @@ class RedisUser(User):  # type: ignore[misc]
         self.intended: float | None = None
         connection = campaign.connection()
         self._player = Player(connection, campaign.recorder)
-        self._lane = (Lane(self, self._player, connection, campaign.pacer)
+        self._lane = (Lane(self, self._player, connection, campaign.reactor)
                       if isinstance(connection, Connection) else None)
         size = campaign.options.pool_size
         self._pool = None if size is None else Pool(
-            self, campaign.recorder, cast(Callable[[], Askable], campaign.connection), campaign.pacer, size,
+            self, campaign.recorder, cast(Callable[[], Askable], campaign.connection), campaign.reactor, size,
             self._fault)
         if type(self).wait_time is RedisUser.wait_time:
             self._taskset_instance = _Rounds(self)

@@ -1,4 +1,4 @@
-"""A lane with a real connection, pacer and server; its rider is what a Locust user is to it."""
+"""A lane with a real connection, reactor and server; its rider is what a Locust user is to it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from batches import tables
 from amply_capacity.load.client import Connection
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING, Lane
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.player import Player
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.traffic.arrivals import SteadyRate, positions
@@ -43,13 +43,13 @@ class _Track:
     """All that a lane needs, on one server."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.pacer, self.recorder = Pacer(), Recorder()
+        self.reactor, self.recorder = Reactor.of(gevent.get_hub()), Recorder()
         self.connection = Connection(cluster.endpoint, timeout_seconds=1.0)
         self.connection.connect()
         self.player = Player(self.connection, self.recorder)
 
     def lane(self, rider: _Rider) -> Lane:
-        return Lane(rider, self.player, self.connection, self.pacer)
+        return Lane(rider, self.player, self.connection, self.reactor)
 
     def rows(self) -> pd.DataFrame:
         return tables(self.recorder.drain()).requests
@@ -67,7 +67,6 @@ def track(redis_cluster: Cluster, redis_client: Any) -> Iterator[_Track]:
     made = _Track(redis_cluster)
     yield made
     made.connection.close()
-    made.pacer.close()
 
 
 def _get() -> Operation:
@@ -191,7 +190,7 @@ def test_a_client_killed_while_it_waits_for_a_reply_closes_the_connection(track:
 def test_starts_follow_the_schedule_and_are_what_the_clocks_count_from(track: _Track) -> None:
     rate, began = 200.0, perf_counter()
     rider = _Rider(get=_get)
-    rider.pace = Pace(SteadyRate(rate, began), track.pacer, positions("poisson", Random(2)))
+    rider.pace = Pace(SteadyRate(rate, began), track.reactor, positions("poisson", Random(2)))
     rider.intended = rider.pace.wait()
     assert track.lane(rider).run("get", 100, ()) is None
     assert rider._state == RUNNING
@@ -214,10 +213,10 @@ def test_a_client_killed_before_its_start_never_begins(track: _Track) -> None:
 def test_a_rate_that_is_changed_moves_the_start_that_is_waited_for(track: _Track) -> None:
     schedule = SteadyRate(0.001, perf_counter())
     rider = _Rider(get=_get)
-    rider.pace = Pace(schedule, track.pacer, positions("constant", Random(3)))
+    rider.pace = Pace(schedule, track.reactor, positions("constant", Random(3)))
     waiting = gevent.spawn(track.lane(rider).run, "get", 20, ())
     gevent.sleep(0.05)
     schedule.change(1000.0, perf_counter())
-    track.pacer.wake_all()
+    track.reactor.wake_all()
     assert waiting.get(timeout=_ENOUGH_SECONDS) is None
     assert sum(track.counts().values()) == 20

@@ -1,4 +1,4 @@
-"""A pool with real connections, pacer and server; its rider is what a Locust user is to it."""
+"""A pool with real connections, reactor and server; its rider is what a Locust user is to it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from killable_redis import KillableRedis
 from amply_capacity.load.client import Connection
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.pacer import Pacer
 from amply_capacity.load.pool import TOO_MANY, Pool
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.routing import Askable, FailoverConnection
 from amply_capacity.model.pool import stall_failures
@@ -37,7 +37,7 @@ _ENOUGH_SECONDS = 20.0
 class _Rider:
     """Plays the given operations in their order, the last one for ever, as many in all as `count`."""
 
-    def __init__(self, operations: Iterable[Callable[[], Operation]], schedule: SteadyRate, pacer: Pacer,
+    def __init__(self, operations: Iterable[Callable[[], Operation]], schedule: SteadyRate, reactor: Reactor,
                  count: int, arrivals: str) -> None:
         script = list(operations)
         self._state = RUNNING
@@ -45,7 +45,7 @@ class _Rider:
         self.playable = {"next": ("sessions", "played",
                                   lambda: (script.pop(0) if script[1:] else script[0])())}
         self.random = Random(1)
-        self.pace: Pace | None = Pace(schedule, pacer, positions(arrivals, Random(2)))
+        self.pace: Pace | None = Pace(schedule, reactor, positions(arrivals, Random(2)))
         self.think_seconds = 0.0
         self.quota: int | None = count - 1  # the first is counted by who runs it
         self.intended: float | None = None
@@ -56,7 +56,7 @@ class _Worker:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint, self.timeout_seconds = endpoint, 1.0
-        self.pacer, self.recorder = Pacer(), Recorder()
+        self.reactor, self.recorder = Reactor.of(gevent.get_hub()), Recorder()
         self.faults: list[Exception] = []
         self.pools: list[Pool] = []
 
@@ -67,9 +67,9 @@ class _Worker:
               count: int | None = None, arrivals: str = "constant", schedule: SteadyRate | None = None,
               make: Callable[[], Askable] | None = None) -> tuple[Pool, _Rider, gevent.Greenlet]:
         """A pool that plays; its greenlet ends when all has ended."""
-        rider = _Rider(operations, schedule or SteadyRate(rate, perf_counter()), self.pacer,
+        rider = _Rider(operations, schedule or SteadyRate(rate, perf_counter()), self.reactor,
                        count or len(operations), arrivals)
-        pool = Pool(rider, self.recorder, make or self.make, self.pacer, size, self.faults.append)
+        pool = Pool(rider, self.recorder, make or self.make, self.reactor, size, self.faults.append)
         self.pools.append(pool)
 
         def drive() -> None:
@@ -114,7 +114,6 @@ def worker(redis_cluster: Cluster, redis_client: Any) -> Iterator[_Worker]:
     yield made
     for pool in made.pools:
         pool.close()
-    made.pacer.close()
 
 
 def _get() -> Operation:
@@ -365,10 +364,10 @@ def test_a_rate_that_is_changed_moves_the_start_that_is_waited_for(worker: _Work
     _, _, playing = worker.start(_get, count=21, schedule=schedule, size=21)
     gevent.sleep(0.15)
     schedule.change(0.001, perf_counter())
-    worker.pacer.wake_all()
+    worker.reactor.wake_all()
     gevent.sleep(0.05)
     schedule.change(1000.0, perf_counter())
-    worker.pacer.wake_all()
+    worker.reactor.wake_all()
     playing.get(timeout=_ENOUGH_SECONDS)
     assert worker.counts() == {"ok": 21}
 

@@ -13,7 +13,7 @@ import gevent.monkey
 import pytest
 
 from amply_capacity.load import run_queue
-from amply_capacity.load.pacer import Pacer
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.run_queue import run_queue_seconds
 from amply_capacity.load.watch import Watch
@@ -24,11 +24,11 @@ class _Campaign:
 
     def __init__(self) -> None:
         self.recorder = Recorder()
-        self.pacer = Pacer()
+        self.reactor = Reactor.of(gevent.get_hub())
 
     @property
     def awake_seconds(self) -> float:
-        return self.pacer.awake_seconds
+        return self.reactor.awake_seconds
 
 
 def _watched(work: Callable[[], None], campaign: Any = None) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def test_a_loop_kept_awake_for_near_starts_is_no_work() -> None:
 
     def wait() -> None:
         while True:
-            campaign.pacer.wait_until(perf_counter() + 100e-6)
+            campaign.reactor.wait_until(perf_counter() + 100e-6)
 
     waiting = gevent.spawn(wait)
     noted = _watched(lambda: gevent.sleep(0.5), campaign)

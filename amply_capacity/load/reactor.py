@@ -1,0 +1,294 @@
+"""Serves a process' connections, and who waits for a moment, in many quick turns within one of gevent's loop.
+
+A turn of gevent's loop looks at all that libev has, and each reply and each watcher is a call from C. Here an
+epoll of its own names all replies at once, and while something is to do the loop is left for a moment now and
+then only.
+
+libev also hands its time-outs to epoll in whole milliseconds, rounded up: sleeping until an intended start
+would make it 0.5 ms late on average. Linux' timerfd wakes the same loop to some ten microseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from time import perf_counter
+from typing import Any, Protocol
+
+from gevent import getcurrent
+from gevent.monkey import get_original
+
+__all__ = ["READ", "WRITE", "Reactor", "Sender"]
+
+READ, WRITE = 1, 4
+"""EPOLLIN and EPOLLOUT (sys/epoll.h)."""
+_LIBEV_READ, _LIBEV_WRITE = 1, 2
+_ATTRIBUTE = "amply_reactor"
+_BUFFER_BYTES = 65536
+_MOST_EVENTS = 256
+_AT_A_STRETCH_SECONDS = 1e-3
+"""What else the process does (Locust's own greenlets, time-outs) waits as long at most."""
+_NEAR_SECONDS = 200e-6
+"""About what setting a timer, sleeping and being woken cost, and how much slower all is after it (README)."""
+_CLOCK_MONOTONIC = 1  # the clock of perf_counter on Linux
+_ABSOLUTE = 1
+_EXPIRATIONS_BYTES = 8
+_NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
+
+
+class Sender(Protocol):
+    """A connection that has something to send."""
+
+    def leave(self, packed: bytes) -> None: ...
+
+
+class Reactor:
+    """One event loop's connections, what they are to send, and who is due when.
+
+    A turn wakes who is due, sends what was put into `add` since the last, and calls who has bytes to read: on
+    loopback a command that is sent alone wakes the server for itself, which is most of what sending costs;
+    sent in a row, the first wakes it for all. A loop that has nothing else to do is woken by a timer for the
+    earliest start; if that is near, it is kept awake, which `awake_seconds` adds up. Who is woken reads the
+    moment of it from `now`. `buffer` is what all connections read into, one after the other.
+    """
+
+    def __init__(self, hub: Any) -> None:
+        loop = hub.loop
+        self._hub, self._loop, self._pid = hub, loop, os.getpid()
+        self.buffer = bytearray(_BUFFER_BYTES)
+        self.awake_seconds = self.now = 0.0
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = count()
+        self._leaving: list[tuple[Sender, bytes]] = []
+        self.add = self._leaving.append
+        self._called: dict[int, Callable[[int], object]] = {}
+        self._is_serving = self._is_awake = False
+        self._armed_for = 0.0
+        self._idle = loop.idle()
+        is_linux = sys.platform == "linux"
+        self._events: _Epoll | _Watchers = _Epoll(loop) if is_linux else _Watchers(loop)
+        self._alarm: _TimerFd | _LoopTimer = (
+            _TimerFd(self, self._rung) if is_linux else _LoopTimer(loop, self._rung))
+        # The last thing before a wait: gevent runs what was spawned there too, and that may send as well.
+        self._before_wait = loop.prepare(priority=loop.MINPRI)
+        self._before_wait.start(self._serve)
+        loop.run_callback(_nothing)  # a watcher started while its like are run waits for the next turn
+
+    @classmethod
+    def of(cls, hub: Any) -> Reactor:
+        """The reactor of that hub's loop in this process, made when first asked for."""
+        reactor: Reactor | None = getattr(hub, _ATTRIBUTE, None)
+        if reactor is not None and reactor._pid != os.getpid():  # forked: both would share one epoll
+            reactor._retire()
+            reactor = None
+        if reactor is None:
+            reactor = cls(hub)
+            setattr(hub, _ATTRIBUTE, reactor)
+        return reactor
+
+    def watch(self, descriptor: int, events: int, call: Callable[[int], object]) -> None:
+        """Call in the hub with what has come of `READ` and `WRITE`, or of the end, as long as it is there."""
+        if descriptor in self._called:
+            self._events.modify(descriptor, events)
+        else:
+            self._events.register(descriptor, events)
+        self._called[descriptor] = call
+
+    def forget(self, descriptor: int) -> None:
+        """Watch it no longer, if it is watched; before it is closed."""
+        if self._called.pop(descriptor, None) is not None:
+            self._events.unregister(descriptor)
+
+    def at(self, due: float, wake: Callable[[], object]) -> None:
+        """Call `wake` in the hub at `due`, of `time.perf_counter`, or when all are woken."""
+        entry = (due, next(self._numbers), wake)
+        waiting = self._waiting
+        heappush(waiting, entry)
+        if not self._is_serving and waiting[0] is entry:
+            self._rest(perf_counter())
+
+    def wait_until(self, due: float) -> None:
+        """Return at `due`, or when all are woken; at once when it has passed."""
+        if due <= perf_counter():
+            return
+        waiting = [getcurrent()]
+
+        def wake() -> None:
+            if waiting:
+                waiting[0].switch()
+
+        self.at(due, wake)
+        try:
+            self._hub.switch()
+        finally:
+            waiting.clear()  # killed, maybe
+
+    def wake_all(self) -> None:
+        """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
+        self._waiting[:] = [(0.0, number, wake) for _, number, wake in self._waiting]
+        self._loop.run_callback(_nothing)  # gevent's loop goes round once more
+
+    def _serve(self) -> None:
+        """Runs in the hub before each wait of gevent's loop: turns, until nothing is to do or others wait."""
+        waiting, leaving, called = self._waiting, self._leaving, self._called
+        poll, others = self._events.poll, self._loop._callbacks
+        self._is_serving = True
+        began = now = perf_counter()
+        try:
+            while True:
+                self.now = now
+                while waiting and waiting[0][0] <= now:
+                    heappop(waiting)[2]()
+                is_idle = True
+                if leaving:
+                    is_idle = False
+                    sent = leaving[:]
+                    leaving.clear()
+                    for sender, packed in sent:
+                        sender.leave(packed)
+                ready = poll(0, _MOST_EVENTS)
+                for descriptor, events in ready:
+                    call = called.get(descriptor)
+                    if call is not None:
+                        call(events)
+                if not ready and not (waiting and waiting[0][0] < now + _NEAR_SECONDS):
+                    break
+                before, now = now, perf_counter()
+                if is_idle and not ready:
+                    self.awake_seconds += now - before
+                if others or now - began >= _AT_A_STRETCH_SECONDS:
+                    break
+        finally:
+            self._is_serving = False
+            self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        """Have gevent's loop go round at once, or wake for the next who is due."""
+        due = self._waiting[0][0] if self._waiting else 0.0
+        if self._leaving or self._loop._callbacks or 0.0 < due < now + _NEAR_SECONDS:
+            if not self._is_awake:
+                self._is_awake = True
+                self._idle.start(_nothing)
+            return
+        if self._is_awake:
+            self._is_awake = False
+            self._idle.stop()
+        if due != self._armed_for:
+            self._armed_for = due
+            self._alarm.set(due)
+
+    def _retire(self) -> None:
+        """Serve nobody any more."""
+        self._before_wait.stop()
+        self._idle.stop()
+        self._events.close()
+
+    def _rung(self) -> None:
+        """Runs in the hub when the timer rings, maybe a moment too early."""
+        self._armed_for = -1.0
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Epoll:
+    """Linux' epoll, in which gevent's own loop is woken by what is watched here."""
+
+    def __init__(self, loop: Any) -> None:
+        self._epoll = get_original("select", "epoll")()  # gevent takes it out of its module
+        self.register, self.modify = self._epoll.register, self._epoll.modify
+        self.unregister, self.poll = self._epoll.unregister, self._epoll.poll
+        self._watcher = loop.io(self._epoll.fileno(), _LIBEV_READ)
+        self._watcher.start(_nothing)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._watcher.stop()
+        self._watcher.close()
+        self._epoll.close()
+
+
+class _Watchers:
+    """The event loop's own watchers, where there is no epoll: what they tell is noted until the next turn."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+        self._watchers: dict[int, Any] = {}
+        self._noted: dict[int, int] = {}
+
+    def register(self, descriptor: int, events: int) -> None:
+        """As an epoll's."""
+        watcher = self._watchers[descriptor] = self._loop.io(
+            descriptor, (_LIBEV_READ if events & READ else 0) | (_LIBEV_WRITE if events & WRITE else 0))
+        watcher.start(self._note, descriptor, events)
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """As an epoll's."""
+        self.unregister(descriptor)
+        self.register(descriptor, events)
+
+    def unregister(self, descriptor: int) -> None:
+        """As an epoll's."""
+        watcher = self._watchers.pop(descriptor)
+        watcher.stop()
+        watcher.close()
+        self._noted.pop(descriptor, None)
+
+    def close(self) -> None:
+        """As an epoll's."""
+        for descriptor in list(self._watchers):
+            self.unregister(descriptor)
+
+    def poll(self, _timeout: float, _most: int) -> list[tuple[int, int]]:
+        """What has come since the last call."""
+        noted = list(self._noted.items())
+        self._noted.clear()
+        return noted
+
+    def _note(self, descriptor: int, events: int) -> None:
+        self._noted[descriptor] = events
+
+
+class _TimerFd:
+    """A timer of the kernel that makes a descriptor readable at an absolute moment."""
+
+    def __init__(self, reactor: Reactor, ring: Callable[[], object]) -> None:
+        self._ring = ring
+        library = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = library.timerfd_create(_CLOCK_MONOTONIC, _NON_BLOCKING_CLOSED_ON_EXEC)
+        if self._descriptor < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._set = library.timerfd_settime
+        self._times = (ctypes.c_long * 4)()  # an interval of none; the moment in seconds and nanoseconds
+        reactor.watch(self._descriptor, READ, self._rang)
+
+    def set(self, moment: float) -> None:
+        """Ring at that moment, at once if it has passed; 0 is never."""
+        seconds = int(moment)
+        self._times[2], self._times[3] = seconds, int((moment - seconds) * 1e9)
+        self._set(self._descriptor, _ABSOLUTE, self._times, None)
+
+    def _rang(self, _: int) -> None:
+        os.read(self._descriptor, _EXPIRATIONS_BYTES)  # else it stays readable
+        self._ring()
+
+
+class _LoopTimer:
+    """The event loop's own timer, where there is no timerfd."""
+
+    def __init__(self, loop: Any, ring: Callable[[], object]) -> None:
+        self._loop, self._ring = loop, ring
+        self._timer = loop.timer(0.0)
+
+    def set(self, moment: float) -> None:
+        """As a timerfd's."""
+        self._timer.stop()
+        self._timer.close()
+        if moment:
+            self._timer = self._loop.timer(max(moment - perf_counter(), 0.0))
+            self._timer.start(self._ring)

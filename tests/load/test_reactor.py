@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from random import Random
+from time import perf_counter
+
+import gevent
+import pytest
+
+from amply_capacity.load import reactor as reactors
+from amply_capacity.load.reactor import READ, WRITE, Reactor
+
+_ENOUGH_SECONDS = 20.0
+
+
+@pytest.fixture(params=["epoll and timerfd", "the loop's own watchers"])
+def reactor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reactor]:
+    if request.param == "the loop's own watchers":
+        monkeypatch.setattr(reactors.sys, "platform", "elsewhere")
+    return Reactor(gevent.get_hub())
+
+
+def _all(greenlets: list[gevent.Greenlet]) -> None:
+    assert len(gevent.joinall(greenlets, timeout=_ENOUGH_SECONDS)) == len(greenlets), "somebody was not woken"
+
+
+def test_nobody_is_woken_too_early_and_all_in_order(reactor: Reactor) -> None:
+    rng, woken = Random(1), []
+    dues = [perf_counter() + rng.uniform(0.1, 0.4) for _ in range(200)]
+    waiting_since = [0.0]  # on a machine that stood still, some were due before all of them waited
+
+    def wait(due: float) -> None:
+        waiting_since[0] = perf_counter()
+        reactor.wait_until(due)
+        woken.append((perf_counter(), due))
+
+    _all([gevent.spawn(wait, due) for due in dues])
+    assert len(woken) == 200
+    assert all(now >= due for now, due in woken)
+    in_time = [due for _, due in woken if due > waiting_since[0]]
+    assert in_time == sorted(in_time)
+
+
+def test_a_moment_that_has_passed_is_not_waited_for(reactor: Reactor) -> None:
+    other = []
+    gevent.spawn(other.append, 1)
+    reactor.wait_until(perf_counter() - 1.0)
+    assert other == []  # not even the loop was run
+
+
+def test_a_nearer_moment_comes_before_one_that_is_waited_for_already(reactor: Reactor) -> None:
+    order = []
+
+    def wait(seconds: float) -> None:
+        reactor.wait_until(perf_counter() + seconds)
+        order.append(seconds)
+
+    far = gevent.spawn(wait, 0.3)
+    gevent.sleep(0.01)
+    near = gevent.spawn(wait, 0.02)
+    _all([near])
+    assert order == [0.02]
+    _all([far])
+
+
+def test_one_that_was_killed_while_it_waited_disturbs_nobody(reactor: Reactor) -> None:
+    woken = []
+
+    def wait(seconds: float) -> None:
+        reactor.wait_until(perf_counter() + seconds)
+        woken.append(seconds)
+
+    first, second = gevent.spawn(wait, 0.05), gevent.spawn(wait, 0.1)
+    gevent.sleep(0.01)
+    first.kill()
+    _all([second])
+    assert woken == [0.1]
+
+
+def test_all_can_be_woken_at_once(reactor: Reactor) -> None:
+    began = perf_counter()
+    waiting = [gevent.spawn(reactor.wait_until, began + 3600.0) for _ in range(5)]
+    gevent.sleep(0.01)
+    reactor.wake_all()
+    _all(waiting)
+    assert perf_counter() - began < 3600.0
+
+
+def test_waiting_again_and_again_never_loses_the_alarm(reactor: Reactor) -> None:
+    rng = Random(2)
+
+    def wait() -> None:
+        for _ in range(200):
+            reactor.wait_until(perf_counter() + rng.expovariate(2000.0))
+
+    _all([gevent.spawn(wait) for _ in range(10)])
+
+
+def test_bytes_and_room_are_told_as_long_as_they_are_there(reactor: Reactor) -> None:
+    ours, theirs = socket.socketpair()
+    told: list[int] = []
+
+    def tell(events: int) -> None:
+        told.append(events)
+        if len(told) == 3:
+            reactor.forget(ours.fileno())
+
+    with ours, theirs:
+        reactor.watch(ours.fileno(), READ, tell)
+        gevent.sleep(0.05)
+        assert told == []
+        theirs.send(b"x")
+        gevent.sleep(0.1)
+        assert [events & READ for events in told] == [READ] * 3
+        told.clear()
+        reactor.watch(ours.fileno(), READ, tell)
+        reactor.watch(ours.fileno(), READ | WRITE, tell)
+        gevent.sleep(0.1)
+        assert len(told) == 3
+        assert told[-1] & WRITE
+        reactor.forget(ours.fileno())  # again: nothing is to do
+
+
+class _Noted:
+    """A connection that notes when it may send."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[float, bytes]] = []
+
+    def leave(self, packed: bytes) -> None:
+        self.left.append((perf_counter(), packed))
+
+
+def test_what_is_to_leave_does_so_in_order_before_the_loop_waits(reactor: Reactor) -> None:
+    sender = _Noted()
+    for number in range(3):
+        reactor.add((sender, b"%d" % number))
+    assert sender.left == []
+    gevent.sleep(0.05)
+    assert [packed for _, packed in sender.left] == [b"0", b"1", b"2"]
+    reactor.at(perf_counter(), lambda: reactor.add((sender, b"3")))
+    gevent.sleep(0.05)
+    assert sender.left[-1][1] == b"3"
+
+
+def test_a_load_that_never_pauses_lets_everything_else_run(reactor: Reactor) -> None:
+    turns = [0]
+
+    def again() -> None:
+        turns[0] += 1
+        if turns[0] > 0:
+            reactor.at(perf_counter(), again)
+
+    again()
+    others = gevent.spawn(lambda: [gevent.sleep(0.002) for _ in range(20)])
+    assert gevent.joinall([others], timeout=_ENOUGH_SECONDS) == [others]
+    count, turns[0] = turns[0], -(10**9)
+    gevent.sleep(0.01)
+    assert count > 100
+
+
+def test_one_reactor_serves_a_hub_and_a_forked_process_has_its_own() -> None:
+    hub = gevent.get_hub()
+    assert Reactor.of(hub) is Reactor.of(hub)
+    done = subprocess.run([sys.executable, "-c", _FORKED], capture_output=True, text=True,
+                          timeout=60.0, check=True)
+    assert sorted(done.stdout.split()) == ["child", "parent"]
+
+
+_FORKED = """
+import os, socket, sys
+import gevent
+from amply_capacity.load.reactor import READ, Reactor
+
+def exchange(name):
+    reactor, (ours, theirs) = Reactor.of(gevent.get_hub()), socket.socketpair()
+    def tell(events):
+        if ours.recv(9) == name.encode():
+            os.write(1, (name + "\\n").encode())
+        reactor.forget(ours.fileno())
+    reactor.watch(ours.fileno(), READ, tell)
+    theirs.send(name.encode())
+    gevent.sleep(0.2)
+
+Reactor.of(gevent.get_hub())
+gevent.sleep(0.01)
+pid = gevent.fork()
+exchange("parent" if pid else "child")
+if pid:
+    os.waitpid(pid, 0)
+"""
