@@ -66,8 +66,8 @@ def test_elsewhere_a_reply_is_answered_when_it_is_read(redis_cluster: Cluster, r
 class _Raw:
     """A socket whose clock is wrong."""
 
-    def __init__(self, arrived_s: float) -> None:
-        self._stamp = stamps._STAMP.pack(int(arrived_s), 0)
+    def __init__(self, arrived_s: float, nanoseconds: int = 0) -> None:
+        self._stamp = stamps._STAMP.pack(int(arrived_s), nanoseconds)
 
     def send(self, data: bytes) -> int:
         return len(data)
@@ -81,3 +81,19 @@ def test_a_clock_that_was_set_meanwhile_is_not_believed(ahead_s: float) -> None:
     socket = StampedSocket(_Raw(time.time() + ahead_s))
     assert socket.recv_into(bytearray(10)) == 1
     assert abs(socket.arrived() - time.perf_counter()) < 1.0
+
+
+@pytest.mark.parametrize(("after_s", "set_by_s", "is_compared"), [
+    (4e-3, 0.0, False), (0.0, 0.5, True), (0.0, -0.5, True), (-0.3, 0.0, True)])
+def test_the_clocks_are_compared_anew_for_a_stamp_outside_of_the_last_comparison(
+        after_s: float, set_by_s: float, is_compared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = stamps._Clocks()
+    monkeypatch.setattr(stamps, "_CLOCKS", clocks)
+    clocks.look()
+    looked, arrived = clocks.looked, clocks.looked + after_s
+    unix_s = arrived + clocks.apart
+    clocks.apart -= set_by_s  # as if Unix time had been set since
+    socket = StampedSocket(_Raw(unix_s, nanoseconds=int(unix_s % 1 * 1e9)))
+    socket.recv_into(bytearray(10))
+    assert socket.arrived() == pytest.approx(arrived, abs=1e-3)
+    assert (clocks.looked != looked) is is_compared
