@@ -2,8 +2,8 @@
 
     python -m bench.probe PORT SECONDS     prints the times, µs, a line each
 
-It shares two cores with the server and the generator, so that it is often not given one when its reply comes:
-the kernel says when that came (socket(7), SO_TIMESTAMPNS), and where it may it goes before the others.
+It shares the generator's core, so that it is often not given it when its reply comes: the kernel says when
+that came (socket(7), SO_TIMESTAMPNS), and where it may it goes before the others.
 """
 
 from __future__ import annotations
