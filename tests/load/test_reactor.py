@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from time import perf_counter
 
@@ -25,6 +25,13 @@ def reactor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def _all(greenlets: list[gevent.Greenlet]) -> None:
     assert len(gevent.joinall(greenlets, timeout=_ENOUGH_SECONDS)) == len(greenlets), "somebody was not woken"
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    """Let the loop go round until then. One sleep is not always a turn: its time may be over already."""
+    with gevent.Timeout(_ENOUGH_SECONDS):
+        while not is_so():
+            gevent.sleep(0.001)
 
 
 def test_nobody_is_woken_too_early_and_all_in_order(reactor: Reactor) -> None:
@@ -113,13 +120,13 @@ def test_bytes_and_room_are_told_as_long_as_they_are_there(reactor: Reactor) -> 
         gevent.sleep(0.05)
         assert told == []
         theirs.send(b"x")
-        gevent.sleep(0.1)
+        _until(lambda: len(told) == 3)
+        gevent.sleep(0.01)
         assert [events & READ for events in told] == [READ] * 3
         told.clear()
         reactor.watch(ours.fileno(), READ, tell)
         reactor.watch(ours.fileno(), READ | WRITE, tell)
-        gevent.sleep(0.1)
-        assert len(told) == 3
+        _until(lambda: len(told) == 3)
         assert told[-1] & WRITE
         reactor.forget(ours.fileno())  # again: nothing is to do
 
@@ -139,10 +146,10 @@ def test_what_is_to_leave_does_so_in_order_before_the_loop_waits(reactor: Reacto
     for number in range(3):
         reactor.add((sender, b"%d" % number))
     assert sender.left == []
-    gevent.sleep(0.05)
+    _until(lambda: len(sender.left) == 3)
     assert [packed for _, packed in sender.left] == [b"0", b"1", b"2"]
     reactor.at(perf_counter(), lambda: reactor.add((sender, b"3")))
-    gevent.sleep(0.05)
+    _until(lambda: len(sender.left) == 4)
     assert sender.left[-1][1] == b"3"
 
 
