@@ -48,12 +48,11 @@ class Lane:
     """
 
     __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
-                 "_player", "_queue", "_random", "_reactor", "_rider", "_start", "_task", "_waiter")
+                 "_player", "_queue", "_reactor", "_rider", "_start", "_task", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, reactor: Reactor) -> None:
         self._rider, self._player, self._connection, self._reactor = rider, player, connection, reactor
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
-        self._random = rider.random.random
         self._hub = gevent.get_hub()
         self._waiter: Any = None
         # Bound once, not for each command.
@@ -81,12 +80,12 @@ class Lane:
 
     def _go_on(self) -> bool:
         """The next tasks."""
-        rider, random = self._rider, self._random
+        rider = self._rider
         while self._left and rider._state != STOPPING and not self._queue:
             if rider.quota == 0:
                 break
             tasks = rider.tasks
-            task = tasks[int(random() * len(tasks))]
+            task = tasks[int(rider.random.random() * len(tasks))]
             if (self._is_paced and self._is_early(task)) or self._begin(task):
                 return True
         return False
@@ -171,13 +170,10 @@ class Lane:
                 self._reactor.at(self._due_at, self._start)
                 return
         rider._state = RUNNING
-        try:
-            is_waiting = self._begin(self._task) or self._go_on()
-        except Exception as error:
-            self._waiter.throw(error)
-            return
-        if not is_waiting:
-            self._waiter.switch(self._handed)
+        self._resume(self._begin_due)
+
+    def _begin_due(self) -> bool:
+        return self._begin(self._task) or self._go_on()
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

@@ -9,9 +9,10 @@ from zlib import crc32
 import gevent
 
 from amply_capacity.load.client import ReplyError
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.routing import Link
-from amply_capacity.load.wire import TIME_MASK, Kind
+from amply_capacity.load.wire import TIME_MASK
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
 __all__ = ["Played", "Player", "seconds_of"]
@@ -37,7 +38,7 @@ class Player:
         self.connection = connection
         self.outcome = OK
         self._recorder = recorder
-        self._known_labels: dict[str, _Labels] = {}
+        self._known_labels: dict[str, Labels] = {}
 
     def play(self, use_case: str, name: str, operation: Operation, intended: float | None = None,
              held: list[Played] | None = None) -> str:
@@ -76,14 +77,7 @@ class Player:
               held: list[Played] | None = None) -> Step | None:
         """Begin an operation, with the arguments of `play`; its first step."""
         self._enter(use_case, name, operation, intended, held)
-        try:
-            self._step = step = operation.send(None)
-        except (StopIteration, ValueError) as end:
-            self._stop(end)
-            return None
-        if type(step) is Compute:
-            self._began_step = perf_counter()
-        return step
+        return self._send(None)
 
     def replied(self, reply: Any) -> Step | None:
         """Take the reply to the last step: a pipeline's is a list, a computation's None. The next step."""
@@ -112,36 +106,20 @@ class Player:
             recorder.roll(answered)
         sent = connection.sent
         took_us = int((answered - sent) * 1e6)
-        if failed is not None:
-            self._started = self._started or sent
+        if not self._started:
+            self._started = sent
+            if failed is None:
+                self._only, self._only_us = command, took_us
+                return self._send(reply)
+        elif self._only:
             self._record_only()
-            recorder.samples.append(self._labels.failed_command(command) + took_us)
-            self._end_early(ERROR, str(failed))
-            return None
-        if self._started:
-            self._record_only()
+        if failed is None:
             labels = self._labels
             recorder.samples.append((labels.commands.get(command) or labels.command(command)) + took_us)
             return self._send(reply)
-        # The first command, and as a rule the only one. Written out: most operations end here.
-        self._started = sent
-        try:
-            self._step = step = self._operation.send(reply)
-        except StopIteration as end:
-            if self._held is None:
-                self._finish_whole(command, took_us, end.value)
-                return None
-            self._only, self._only_us = command, took_us
-            self._stop(end)
-            return None
-        except ValueError as error:
-            self._only, self._only_us = command, took_us
-            self._stop(error)
-            return None
-        self._only, self._only_us = command, took_us
-        if type(step) is Compute:
-            self._began_step = perf_counter()
-        return step
+        recorder.samples.append(self._labels.failed_command(command) + took_us)
+        self._end_early(ERROR, str(failed))
+        return None
 
     def failed(self, error: OSError) -> None:
         """The connection was lost in the middle of the operation, or did not answer in time."""
@@ -169,7 +147,7 @@ class Player:
                held: list[Played] | None) -> None:
         labels = self._known_labels.get(name)
         if labels is None:
-            labels = self._known_labels[name] = _Labels(self._recorder, use_case, name)
+            labels = self._known_labels[name] = Labels(self._recorder, use_case, name)
         self._labels, self._operation, self._intended, self._held = labels, operation, intended, held
         self._started = self._waited = 0.0
         self._only = ""  # the first command, until a second one shows that it was not the whole
@@ -178,23 +156,19 @@ class Player:
         """Give the operation a reply; its next step, or None when that was its end."""
         try:
             self._step = step = self._operation.send(reply)
-        except (StopIteration, ValueError) as end:
-            self._stop(end)
+        except StopIteration as end:
+            outcome: str = end.value
+            if self._only and self._held is None:
+                self._finish_whole(outcome)
+            else:
+                self._finish(outcome)
+            return None
+        except ValueError as error:  # a value that is not the application's, as it notices when it reads it
+            self._end_early(ERROR, f"unreadable value: {error}")
             return None
         if type(step) is Compute:
             self._began_step = perf_counter()
         return step
-
-    def _stop(self, end: StopIteration | ValueError) -> None:
-        """The operation has returned its outcome, or met a value that is not the application's."""
-        if isinstance(end, StopIteration):
-            if self._only and self._held is None:  # computed after its one command
-                only, self._only = self._only, ""
-                self._finish_whole(only, self._only_us, end.value)
-            else:
-                self._finish(end.value)
-        else:
-            self._end_early(ERROR, f"unreadable value: {end}")
 
     def _lose(self, outcome: str, error: Exception) -> None:
         self.connection.close()
@@ -214,27 +188,28 @@ class Player:
         self._recorder.error(self._labels.use_case, self._labels.operation, why)
         self._finish(outcome)
 
-    def _finish_whole(self, command: str, took_us: int, outcome: str) -> None:
+    def _finish_whole(self, outcome: str) -> None:
         """The end of an operation of one command, as most are: its time is the command's, in few steps."""
         labels, samples, intended = self._labels, self._recorder.samples, self._intended
-        whole = command, outcome
-        self.outcome = outcome
+        whole = self._only, outcome
         if intended is None:
-            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + took_us)
+            self.outcome = outcome
+            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
             return
         response_us = int((self._answered - intended) * 1e6)
         lateness_us = int((self._started - intended) * 1e6)
         if lateness_us < 0 or response_us > TIME_MASK or self._waited:
-            self._only, self._only_us = command, took_us
             self._finish(outcome)
             return
+        self.outcome = outcome
         service, response, lateness = labels.timed.get(whole) or labels.timed_operation(*whole)
-        samples.append(service + took_us)
+        samples.append(service + self._only_us)
         samples.append(response + response_us)
         samples.append(lateness + lateness_us)
 
     def _finish(self, outcome: str) -> None:
-        self._record_only()
+        if self._only:
+            self._record_only()
         if not self._started:  # an operation that had nothing to ask
             self._started = self._answered = perf_counter()
         started, intended = self._started, self._intended
@@ -250,8 +225,6 @@ class Player:
 
     def _record_only(self) -> None:
         labels, only = self._labels, self._only
-        if not only:
-            return
         self._recorder.samples.append((labels.commands.get(only) or labels.command(only)) + self._only_us)
         self._only = ""
 
@@ -286,61 +259,7 @@ class Played(NamedTuple):
     service_us: int
     response_us: int | None
     lateness_us: int
-    labels: _Labels
-
-
-class _Labels:
-    """The recorder's packed labels of one operation, each made when first met."""
-
-    def __init__(self, recorder: Recorder, use_case: str, operation: str) -> None:
-        self._recorder, self.use_case, self.operation = recorder, use_case, operation
-        self.commands: dict[str, int] = {}
-        self.whole: dict[tuple[str, str], int] = {}
-        self.timed: dict[tuple[str, str], tuple[int, int, int]] = {}
-        self.closed: dict[str, int] = {}
-        self.scheduled: dict[str, tuple[int, int, int]] = {}
-
-    def command(self, command: str) -> int:
-        """A command's own time."""
-        label = self.commands[command] = self._recorder.label(self._kind(command, OK, "service"))
-        return label
-
-    def failed_command(self, command: str) -> int:
-        """The time of a command that was answered with an error."""
-        return self._recorder.label(self._kind(command, ERROR, "service"))
-
-    def whole_operation(self, command: str, outcome: str) -> int:
-        """The time of a command that was an operation from end to end, in a closed loop."""
-        label = self.whole[command, outcome] = self._recorder.label(
-            self._kind(command, OK, "service"), *self._closed(outcome))
-        return label
-
-    def timed_operation(self, command: str, outcome: str) -> tuple[int, int, int]:
-        """The same against a schedule: its service, which is the command's as well, response and lateness."""
-        _, response, lateness = self.scheduled_operation(outcome)
-        service = self._recorder.label(self._kind(command, OK, "service"), self._kind("", outcome, "service"))
-        self.timed[command, outcome] = service, response, lateness
-        return service, response, lateness
-
-    def closed_operation(self, outcome: str) -> int:
-        """An operation's time in a closed loop, where it was meant to start when it did."""
-        label = self.closed[outcome] = self._recorder.label(*self._closed(outcome))
-        return label
-
-    def scheduled_operation(self, outcome: str) -> tuple[int, int, int]:
-        """An operation's service, response and lateness against its schedule."""
-        service, response, lateness = (
-            self._recorder.label(self._kind("", outcome, clock))
-            for clock in ("service", "response", "lateness"))
-        self.scheduled[outcome] = service, response, lateness
-        return service, response, lateness
-
-    def _closed(self, outcome: str) -> tuple[Kind, ...]:
-        return (self._kind("", outcome, "service"), self._kind("", outcome, "response"),
-                self._kind("", outcome, "lateness", 0))
-
-    def _kind(self, command: str, outcome: str, clock: str, factor: int = 1) -> Kind:
-        return self.use_case, self.operation, command, outcome, clock, factor
+    labels: Labels
 
 
 def seconds_of(step: Step) -> float:

@@ -83,7 +83,7 @@ class Reactor:
         """The reactor of that hub's loop in this process, made when first asked for."""
         reactor: Reactor | None = getattr(hub, _ATTRIBUTE, None)
         if reactor is not None and reactor._pid != os.getpid():  # forked: both would share one epoll
-            reactor._retire()
+            reactor.close()
             reactor = None
         if reactor is None:
             reactor = cls(hub)
@@ -131,6 +131,13 @@ class Reactor:
         """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
         self._waiting[:] = [(0.0, number, wake) for _, number, wake in self._waiting]
         self._loop.run_callback(_nothing)  # gevent's loop goes round once more
+
+    def close(self) -> None:
+        """Serve nobody any more."""
+        self._before_wait.stop()
+        self._idle.stop()
+        self._alarm.close()
+        self._events.close()
 
     def _serve(self) -> None:
         """Runs in the hub before each wait of gevent's loop: turns, until nothing is to do or others wait."""
@@ -180,12 +187,6 @@ class Reactor:
         if due != self._armed_for:
             self._armed_for = due
             self._alarm.set(due)
-
-    def _retire(self) -> None:
-        """Serve nobody any more."""
-        self._before_wait.stop()
-        self._idle.stop()
-        self._events.close()
 
     def _rung(self) -> None:
         """Runs in the hub when the timer rings, maybe a moment too early."""
@@ -273,6 +274,10 @@ class _TimerFd:
         self._times[2], self._times[3] = seconds, int((moment - seconds) * 1e9)
         self._set(self._descriptor, _ABSOLUTE, self._times, None)
 
+    def close(self) -> None:
+        """Give it back."""
+        os.close(self._descriptor)
+
     def _rang(self, _: int) -> None:
         os.read(self._descriptor, _EXPIRATIONS_BYTES)  # else it stays readable
         self._ring()
@@ -287,8 +292,12 @@ class _LoopTimer:
 
     def set(self, moment: float) -> None:
         """As a timerfd's."""
-        self._timer.stop()
-        self._timer.close()
+        self.close()
         if moment:
             self._timer = self._loop.timer(max(moment - perf_counter(), 0.0))
             self._timer.start(self._ring)
+
+    def close(self) -> None:
+        """As a timerfd's."""
+        self._timer.stop()
+        self._timer.close()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from time import perf_counter
 
@@ -13,9 +12,8 @@ from amply_capacity.traffic.arrivals import SteadyRate, positions
 
 
 @pytest.fixture
-def reactor() -> Iterator[Reactor]:
-    made = Reactor.of(gevent.get_hub())
-    return made
+def reactor() -> Reactor:
+    return Reactor.of(gevent.get_hub())
 
 
 def _pace(reactor: Reactor, rate: float, began: float, seed: int = 1) -> tuple[Pace, SteadyRate]:

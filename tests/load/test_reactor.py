@@ -20,7 +20,9 @@ _ENOUGH_SECONDS = 20.0
 def reactor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reactor]:
     if request.param == "the loop's own watchers":
         monkeypatch.setattr(reactors.sys, "platform", "elsewhere")
-    return Reactor(gevent.get_hub())
+    made = Reactor(gevent.get_hub())
+    yield made
+    made.close()
 
 
 def _all(greenlets: list[gevent.Greenlet]) -> None:
