@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from itertools import islice
+from itertools import chain, islice
 from math import exp, sqrt
 from pathlib import Path
 from random import Random
@@ -203,14 +203,9 @@ def _schedule(server: Rig, folder: Path, traffic: _Traffic, most: float) -> list
 def _ks_probability(most: float) -> float:
     """That a true Poisson process' gaps lie as far from the exponential law (Kolmogorov's limit, 1933)."""
     schedule = SteadyRate(0.6 * most / 200, 0.0)
-    starts = np.sort(
-        [
-            schedule.moment(place)
-            for client in range(200)
-            for place in islice(positions("poisson", Random(f"1/{client}")), 500)
-        ]
-    )
-    gaps = np.sort(np.diff(starts[starts < schedule.moment(350.0)]))
+    places = [islice(positions("poisson", Random(f"1/{client}")), 500) for client in range(200)]
+    starts = np.sort(schedule.moments([*chain(*places)]))
+    gaps = np.sort(np.diff(starts[starts < schedule.moments([350.0])[0]]))
     law = 1.0 - np.exp(-0.6 * most * gaps)
     ranks = np.arange(len(gaps) + 1) / len(gaps)
     distance = max(np.max(ranks[1:] - law), np.max(law - ranks[:-1])) * sqrt(len(gaps))

@@ -132,6 +132,8 @@ class Campaign:
         """Another rate, of all clients of all workers together, from now on."""
         if isinstance(self.schedule, SteadyRate):
             self.schedule.change(rate / self.clients, perf_counter())
+            for pace in self._paces:
+                pace.reschedule()
             self.reactor.wake_all()
 
     def drain(self) -> RawBatch:

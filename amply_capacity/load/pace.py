@@ -19,26 +19,32 @@ class Pace:
     """Gives one intended start after the other, and counts those that the schedule wanted.
 
     The schedule runs on while the client waits for a reply: its starts are counted when they are due, not
-    when the client gets round to them.
+    when the client gets round to them. Where its rate is changed, `reschedule` has to be called.
     """
 
     def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor, places: Iterator[float]) -> None:
         self._schedule, self._reactor, self._places = schedule, reactor, places
-        self._began_at = self._position = schedule.position(perf_counter())
+        self._began_at = schedule.position(perf_counter())
         self._positions: list[float] = []
+        """Of the start given last, and of all that are still to be given or counted, in order."""
+        self._moments: list[float] = []
+        """Of the starts to be given next, the next one last."""
         self._given = self._counted = 0
 
     def next_start(self) -> float:
         """The next intended start, on `time.perf_counter`."""
-        if self._given == len(self._positions):
-            self._draw()
-        self._position = self._positions[self._given]
+        if not self._moments:
+            self._look_ahead()
         self._given += 1
-        return self._schedule.moment(self._position)
+        return self._moments.pop()
 
     def start(self) -> float:
         """The intended start given last, which moves when the rate is changed meanwhile."""
-        return self._schedule.moment(self._position)
+        return self._schedule.moments(self._positions[self._given - 1:self._given])[0]
+
+    def reschedule(self) -> None:
+        """The schedule's rate has changed."""
+        self._moments.clear()
 
     def wait(self) -> float:
         """Wait for the next intended start; that start."""
@@ -55,10 +61,15 @@ class Pace:
             self._draw()
         reached = bisect_left(self._positions, limit, self._counted)
         count = reached - self._counted
-        passed = min(self._given, reached)
+        passed = max(min(self._given - 1, reached), 0)
         del self._positions[:passed]
         self._given, self._counted = self._given - passed, reached - passed
         return count
+
+    def _look_ahead(self) -> None:
+        if self._given == len(self._positions):
+            self._draw()
+        self._moments = self._schedule.moments(self._positions[self._given:self._given + _BLOCK])[::-1]
 
     def _draw(self) -> None:
         began = self._began_at

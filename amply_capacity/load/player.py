@@ -27,11 +27,12 @@ class Player:
     """
 
     _began_step: float
+    _computed: tuple[tuple[float, float], ...]  # when each computation began, and its seconds
     _started: float
     _step: Step
 
-    __slots__ = ("_answered", "_began_step", "_held", "_intended", "_known_labels", "_labels",
-                 "_only", "_only_us", "_operation", "_recorder", "_started", "_step", "_waited", "connection",
+    __slots__ = ("_answered", "_began_step", "_computed", "_held", "_intended", "_known_labels", "_labels",
+                 "_only", "_only_us", "_operation", "_recorder", "_started", "_step", "connection",
                  "outcome")
 
     def __init__(self, connection: Link, recorder: Recorder) -> None:
@@ -99,7 +100,7 @@ class Player:
                     if part[0] in TRACED:
                         self._trace(connection.answered, part, None)
         else:
-            self._waited += perf_counter() - self._began_step
+            self._computed = *self._computed, (self._began_step, perf_counter() - self._began_step)
             return self._send(reply)
         self._answered = answered = connection.answered
         if answered >= recorder.second_ends:
@@ -149,7 +150,7 @@ class Player:
         if labels is None:
             labels = self._known_labels[name] = Labels(self._recorder, use_case, name)
         self._labels, self._operation, self._intended, self._held = labels, operation, intended, held
-        self._started = self._waited = 0.0
+        self._started, self._computed = 0.0, ()
         self._only = ""  # the first command, until a second one shows that it was not the whole
 
     def _send(self, reply: Any) -> Step | None:
@@ -158,7 +159,7 @@ class Player:
             self._step = step = self._operation.send(reply)
         except StopIteration as end:
             outcome: str = end.value
-            if self._only and self._held is None:
+            if self._only and self._held is None and not self._computed:
                 self._finish_whole(outcome)
             else:
                 self._finish(outcome)
@@ -192,32 +193,25 @@ class Player:
         """The end of an operation of one command, as most are: its time is the command's, in few steps."""
         labels, samples, intended = self._labels, self._recorder.samples, self._intended
         whole = self._only, outcome
-        if intended is None:
-            self.outcome = outcome
-            samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
-            return
-        response_us = int((self._answered - intended) * 1e6)
-        lateness_us = int((self._started - intended) * 1e6)
-        if lateness_us < 0 or response_us > TIME_MASK or self._waited:
-            self._finish(outcome)
-            return
         self.outcome = outcome
-        service, response, lateness = labels.timed.get(whole) or labels.timed_operation(*whole)
-        samples.append(service + self._only_us)
-        samples.append(response + response_us)
-        samples.append(lateness + lateness_us)
+        samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
+        if intended is not None:
+            lateness_us = int((self._started - intended) * 1e6)
+            if lateness_us > 0:
+                samples.append(lateness_us if lateness_us <= TIME_MASK else TIME_MASK)
 
     def _finish(self, outcome: str) -> None:
         if self._only:
             self._record_only()
         if not self._started:  # an operation that had nothing to ask
             self._started = self._answered = perf_counter()
-        started, intended = self._started, self._intended
-        ended = self._answered - self._waited
+        started, answered, computed = self._started, self._answered, self._computed
+        intended = started if self._intended is None else self._intended
+        before = sum(seconds for began, seconds in computed if began < started)
+        within = sum(seconds for began, seconds in computed if started <= began < answered)
         self.outcome = outcome
-        played = Played(outcome, to_us(ended - started),
-                        None if intended is None else to_us(ended - intended),
-                        0 if intended is None else to_us(started - intended), self._labels)
+        played = Played(outcome, to_us(answered - started - within), to_us(started - intended - before),
+                        self._labels)
         if self._held is None:
             self.record(played)
         else:
@@ -234,15 +228,9 @@ class Player:
         if complaint is not None:
             outcome = ERROR
             recorder.error(labels.use_case, labels.operation, complaint)
-        samples = recorder.samples
-        if played.response_us is None:
-            samples.append((labels.closed.get(outcome) or labels.closed_operation(outcome))
-                           + played.service_us)
-            return
-        service, response, lateness = labels.scheduled.get(outcome) or labels.scheduled_operation(outcome)
-        samples.append(service + played.service_us)
-        samples.append(response + played.response_us)
-        samples.append(lateness + played.lateness_us)
+        recorder.samples.append((labels.outcomes.get(outcome) or labels.ended(outcome)) + played.service_us)
+        if played.lateness_us:
+            recorder.samples.append(played.lateness_us)
 
     def _trace(self, now: float, command: Command, reply: Any) -> None:
         recorder = self._recorder
@@ -253,11 +241,10 @@ class Player:
 
 
 class Played(NamedTuple):
-    """An operation that has ended; a response of its own only where a schedule asked for it."""
+    """An operation that has ended."""
 
     outcome: str
     service_us: int
-    response_us: int | None
     lateness_us: int
     labels: Labels
 

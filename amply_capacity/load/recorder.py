@@ -32,6 +32,7 @@ class Recorder:
 
     A time costs an append: `label << 32 | microseconds`, where one label may stand for several rows: the
     time of a command that is a whole operation is the command's, the operation's service and its response.
+    How late an operation began follows its time, if it was: microseconds alone (`wire.LATENESS`).
     The second it belongs to is that of its reply; the list is changed when a reply arrives in a new second.
 
     `max_accesses_per_second` bounds the trace: where more arrive, the sampling rate R is lowered, and the
@@ -47,7 +48,7 @@ class Recorder:
         self._epoch_offset = time.time() - clock()
         self._second = 0
         self._filled: list[tuple[int, array[int]]] = []
-        self._labels: list[Label] = [()]  # no label is 0, so that a look-up may end in `or`
+        self._labels: list[Label] = [()]  # no label is 0, which is a lateness; and a look-up may end in `or`
         self._label_ids: dict[Label, int] = {}
         self._accesses: list[Access] = []
         self._access_limit = max_accesses_per_second

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Label, RawBatch
+from amply_capacity.load.wire import LATENESS, TIME_BITS, TIME_MASK, Label, RawBatch
 from amply_capacity.run.histogram import bucket_number, upper_us
 from amply_capacity.run.key import key_class, key_hashes
 from amply_capacity.run.schema import FAILED_OUTCOMES
@@ -84,23 +84,15 @@ def console_rows(requests: pa.Table) -> list[dict[str, Any]]:
 
 def _histogram(second: int, samples: bytes, labels: list[Label]) -> pa.Table:
     """The rows of one second. Each bucket of a label counts for each of the label's kinds."""
-    packed = np.frombuffer(samples, dtype="<i8")
-    numbers = bucket_number(packed & TIME_MASK)
-    # Counted in one pass: a second has a hundred thousand samples, but some fifty thousand places for them.
-    places = (packed >> TIME_BITS) << _BUCKET_BITS | numbers
-    counts = np.bincount(places, minlength=len(labels) << _BUCKET_BITS)
-    by_label = counts.reshape(-1, 1 << _BUCKET_BITS)
-    by_kind: dict[tuple[Any, ...], NDArray[np.int64]] = {}
-    for number in np.flatnonzero(by_label.any(axis=1)).tolist():
-        for *parts, factor in labels[number]:
-            kind = tuple(parts)
-            row = by_kind.get(kind)
-            if row is None:
-                row = by_kind[kind] = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)
-            if factor:
-                row += by_label[number]
+    by_clock = _counted(np.frombuffer(samples, dtype="<i8"), len(labels))
+    by_kind: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    for number in np.flatnonzero(by_clock["service"].any(axis=1)).tolist():
+        for kind in labels[number]:
+            counts = by_clock[kind[-1]][number]
+            if kind in by_kind:
+                by_kind[kind] += counts
             else:
-                row[0] += by_label[number].sum()
+                by_kind[kind] = counts.copy()
     table = np.stack(list(by_kind.values()))
     rows, buckets = np.nonzero(table)
     names = ("use_case", "operation", "command", "outcome", "clock")
@@ -110,3 +102,25 @@ def _histogram(second: int, samples: bytes, labels: list[Label]) -> pa.Table:
            for name, values in zip(names, zip(*by_kind, strict=True), strict=True)}}
     schema = arrow_schema("requests")
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _counted(packed: NDArray[np.int64], labels: int) -> dict[str, NDArray[np.int64]]:
+    """For each clock how many times of each label fall into each bucket (labels x buckets)."""
+
+    def count(clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        # In one pass: a second has a hundred thousand samples, but some fifty thousand places for them.
+        places = numbers[is_time] << _BUCKET_BITS | bucket_number(clock_us[is_time])
+        return np.bincount(places, minlength=labels << _BUCKET_BITS).reshape(-1, 1 << _BUCKET_BITS)
+
+    numbers, times = packed >> TIME_BITS, packed & TIME_MASK
+    is_time = numbers != LATENESS
+    service = count(times)
+    late = np.flatnonzero(~is_time)
+    if not late.size:  # a closed loop: who waits for nothing is late for nothing
+        never = np.zeros_like(service)
+        never[:, 0] = service.sum(axis=1)
+        return {"service": service, "response": service, "lateness": never}
+    lateness = np.zeros_like(times)
+    lateness[late - 1] = times[late]
+    return {"service": service, "response": count(np.minimum(times + lateness, TIME_MASK)),
+            "lateness": count(lateness)}

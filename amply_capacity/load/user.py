@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 _RECONNECT_WAIT_SECONDS = 0.2
 """Mean; from half to one and a half, for all that are cut off at one moment would try again in step."""
 _FOR_EVER_SECONDS = 1e9
-_TASKS_A_ROUND = 100
+_TASKS_A_ROUND = 1000
 
 
 class Performed:
@@ -164,7 +164,7 @@ class RedisUser(User):  # type: ignore[misc]
 
 
 class _Rounds(DefaultTaskSet):  # type: ignore[misc]
-    """Locust's loop over tasks, with a hundred tasks between two looks at it.
+    """Locust's loop over tasks, with a thousand tasks between two looks at it.
 
     What Locust's loop does between two tasks costs more than an operation. States, `schedule_task`, nested
     task sets and exceptions work as there; the choice among tasks follows the run's seed. Tasks that are

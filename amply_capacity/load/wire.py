@@ -14,20 +14,22 @@ from typing import IO, Any
 from amply_capacity.target.endpoint import Endpoint
 
 __all__ = [
-    "TIME_BITS", "TIME_MASK", "Access", "Begin", "Close", "Event", "Kind", "Label", "Limits", "Open",
-    "RawBatch", "Search", "Sync", "read_message", "write_message",
+    "LATENESS", "TIME_BITS", "TIME_MASK", "Access", "Begin", "Close", "Event", "Kind", "Label", "Limits",
+    "Open", "RawBatch", "Search", "Sync", "read_message", "write_message",
 ]
 
 _LENGTH = struct.Struct("<Q")
 TIME_BITS = 32
 TIME_MASK = (1 << TIME_BITS) - 1
 
-Kind = tuple[str, str, str, str, str, int]
-"""use case, operation, command (empty for the operation itself), outcome, clock, and a factor: 1 where the
-clock shows the time recorded, 0 where it stood still."""
+Kind = tuple[str, str, str, str, str]
+"""Use case, operation, command (empty for the operation itself), outcome, clock."""
 
 Label = tuple[Kind, ...]
-"""What one recorded time stands for."""
+"""What one recorded time stands for: itself in the clock `service`, with its lateness in `response`."""
+
+LATENESS = 0
+"""The number of no label: its time is how late the sample before it was; without one that was not late."""
 
 Access = tuple[float, str, str, int | None, float | None, int]
 """Unix time, operation, key, value bytes, TTL in seconds, and the CRC-32 below which keys were kept."""
@@ -38,7 +40,7 @@ class RawBatch:
     """What a generator process measured since the last batch, in the form that costs it least.
 
     A sample is `label number << 32 | microseconds`, 64-bit little-endian; `seconds` holds those of each Unix
-    second, and a sample counts once for each kind of its label.
+    second, and a sample counts once for each kind of its label, of which `LATENESS` has none.
     """
 
     labels: list[Label]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -44,9 +44,10 @@ class SteadyRate:
     def __init__(self, per_second: float, began_s: float) -> None:
         self._per_second, self._since_s, self._position = _checked(per_second), began_s, 0.0
 
-    def moment(self, position: float) -> float:
-        """The second at which the schedule reaches the position."""
-        return self._since_s + (position - self._position) / self._per_second
+    def moments(self, positions: Sequence[float]) -> list[float]:
+        """The seconds at which the schedule reaches the positions."""
+        since_s, began, per_second = self._since_s, self._position, self._per_second
+        return [since_s + (position - began) / per_second for position in positions]
 
     def position(self, moment_s: float) -> float:
         """Where the schedule is at that second."""
@@ -74,11 +75,12 @@ class DayRate:
         self._per_day = _checked(per_second) * day_seconds
         self._cumulative = _day_shape(peak_to_mean)
 
-    def moment(self, position: float) -> float:
-        """The second at which the schedule reaches the position."""
-        days, rest = divmod(position / self._per_day, 1.0)
-        place = float(np.interp(rest, self._cumulative, _PLACES))
-        return self._began_s + (days + place) * self._day_seconds
+    def moments(self, positions: Sequence[float]) -> list[float]:
+        """The seconds at which the schedule reaches the positions."""
+        days, rests = np.divmod(np.array(positions, dtype=np.float64) / self._per_day, 1.0)
+        places = np.interp(rests, self._cumulative, _PLACES)
+        moments: list[float] = (self._began_s + (days + places) * self._day_seconds).tolist()
+        return moments
 
     def position(self, moment_s: float) -> float:
         """Where the schedule is at that second."""

@@ -217,6 +217,7 @@ def test_a_rate_that_is_changed_moves_the_start_that_is_waited_for(track: _Track
     waiting = gevent.spawn(track.lane(rider).run, "get", 20, ())
     gevent.sleep(0.05)
     schedule.change(1000.0, perf_counter())
+    rider.pace.reschedule()
     track.reactor.wake_all()
     assert waiting.get(timeout=_ENOUGH_SECONDS) is None
     assert sum(track.counts().values()) == 20

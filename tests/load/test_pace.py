@@ -57,5 +57,6 @@ def test_a_higher_rate_brings_a_start_nearer_that_is_waited_for(reactor: Reactor
     waiting = gevent.spawn(pace.wait)
     gevent.sleep(0.01)
     schedule.change(1000.0, perf_counter())
+    pace.reschedule()
     reactor.wake_all()
     assert waiting.get(timeout=20.0) < began + 20.0

@@ -36,7 +36,7 @@ def _recorder(limit: int = 2000) -> tuple[Recorder, float]:
 
 def test_a_time_belongs_to_the_second_of_its_reply() -> None:
     recorder, offset = _recorder()
-    label = recorder.label(("cache", "cached_read", "", "hit", "service", 1))
+    label = recorder.label(("cache", "cached_read", "", "hit", "service"))
     first = recorder.second_ends  # a whole Unix second, on the recorder's clock
     for now in (first - 0.001, first, first + 0.5, first + 0.999, first + 7.75):
         _at(recorder, now, label, 10)
@@ -68,7 +68,7 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
     now, drained, expected = 1000.0, [], {}
     for number, (operation, clock, time_us, pause) in enumerate(samples):
         now += pause
-        _at(recorder, now, recorder.label(("sessions", operation, "", "ok", clock, 1)), time_us)
+        _at(recorder, now, recorder.label(("sessions", operation, "", "ok", clock)), time_us)
         expected[operation, clock] = expected.get((operation, clock), 0) + 1
         if number % every == 0:
             drained.append(tables(recorder.drain()).requests)
@@ -79,9 +79,9 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
 
 def test_labels_of_different_kinds_do_not_mix() -> None:
     recorder, _ = _recorder()
-    first = recorder.label(("cache", "cached_read", "GET", "ok", "service", 1))
-    second = recorder.label(("cache", "cached_read", "GET", "error", "service", 1))
-    assert recorder.label(("cache", "cached_read", "GET", "ok", "service", 1)) == first
+    first = recorder.label(("cache", "cached_read", "GET", "ok", "service"))
+    second = recorder.label(("cache", "cached_read", "GET", "error", "service"))
+    assert recorder.label(("cache", "cached_read", "GET", "ok", "service")) == first
     _at(recorder, 1000.0, first, 2**32 - 1)
     _at(recorder, 1000.0, second, 0)
     rows = tables(recorder.drain()).requests.set_index("outcome")

@@ -15,7 +15,7 @@ _HOURS = np.arange(25) * 3600.0
 
 def _gaps(arrivals: str, rate: float, seed: int = 1) -> np.ndarray:
     schedule = SteadyRate(rate, began_s=0.0)
-    starts = np.array([schedule.moment(place) for place in islice(positions(arrivals, Random(seed)), _DRAWS)])
+    starts = np.array(schedule.moments([*islice(positions(arrivals, Random(seed)), _DRAWS)]))
     return np.diff(starts, prepend=0.0)
 
 
@@ -40,8 +40,8 @@ def test_poisson_gaps_do_not_depend_on_the_one_before() -> None:
 
 def test_many_poisson_clients_together_are_poisson() -> None:
     schedule = SteadyRate(5.0, began_s=0.0)
-    starts = np.sort([schedule.moment(place) for seed in range(40)
-                      for place in islice(positions("poisson", Random(seed)), 500)])
+    starts = np.sort(schedule.moments([place for seed in range(40)
+                                       for place in islice(positions("poisson", Random(seed)), 500)]))
     together = starts[starts < 80.0]  # while each client still has draws left
     assert _is_exponential(np.diff(together), 200.0)
 
@@ -84,11 +84,11 @@ def test_what_has_no_schedule_is_refused(arrivals: str) -> None:
 
 def test_a_changed_rate_holds_from_then_on_and_moves_nothing_before() -> None:
     schedule = SteadyRate(10.0, began_s=100.0)
-    assert schedule.moment(5.0) == pytest.approx(100.5)
+    assert schedule.moments([5.0])[0] == pytest.approx(100.5)
     schedule.change(2.0, now_s=101.0)
     assert schedule.position(101.0) == pytest.approx(10.0)
-    assert schedule.moment(10.0) == pytest.approx(101.0)
-    assert schedule.moment(14.0) == pytest.approx(103.0)
+    assert schedule.moments([10.0])[0] == pytest.approx(101.0)
+    assert schedule.moments([14.0])[0] == pytest.approx(103.0)
 
 
 @pytest.mark.parametrize("peak_to_mean", [1.0, 1.5, 3.0, 8.0])
@@ -106,7 +106,7 @@ def test_a_day_has_its_mean_and_its_peak_in_the_afternoon(peak_to_mean: float) -
 def test_a_days_moments_and_positions_are_each_others_inverse_over_days() -> None:
     day = DayRate(7.0, 50.0, 600.0, 3.0)
     for moment in (50.0, 51.0, 349.0, 650.0, 1249.9):
-        assert day.moment(day.position(moment)) == pytest.approx(moment, abs=1e-6)
+        assert day.moments([day.position(moment)])[0] == pytest.approx(moment, abs=1e-6)
 
 
 @pytest.mark.parametrize(("seconds", "peak"), [(0.0, 2.0), (math.inf, 2.0), (60.0, 0.5), (60.0, 21.0)])
