@@ -186,6 +186,12 @@ class Connection:
             self._unsent = packed[count:]
             self._reactor.watch(self._descriptor, READ | WRITE, self._called)
 
+    def deliver(self, reply: Any) -> None:
+        """Runs in the hub: give the reply to whoever waits for it."""
+        if self._wanted:  # else closed meanwhile
+            self._wanted = 0
+            self._answer(reply)
+
     def _wait(self, ask: Callable[..., None], question: Any) -> Any:
         """Let the greenlet wait for what it asks."""
         waiting = getcurrent()
@@ -248,8 +254,7 @@ class Connection:
                 self._end(ConnectionResetError("the server closed the connection"))
             return
         self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
-        self._wanted = 0
-        self._answer(reply)
+        self._reactor.hand((self, reply))
 
     def _receive_more(self) -> None:
         """Take what did not fit into the buffer: of bytes that TLS has decrypted, no watcher tells."""

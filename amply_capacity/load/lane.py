@@ -48,7 +48,7 @@ class Lane:
     """
 
     __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
-                 "_player", "_queue", "_reactor", "_rider", "_start", "_task", "_waiter")
+                 "_next", "_player", "_queue", "_reactor", "_rider", "_start", "_task", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, reactor: Reactor) -> None:
         self._rider, self._player, self._connection, self._reactor = rider, player, connection, reactor
@@ -56,7 +56,8 @@ class Lane:
         self._hub = gevent.get_hub()
         self._waiter: Any = None
         # Bound once, not for each command.
-        self._answer, self._fail, self._start = self._replied, self._failed, self._due
+        self._answer, self._fail, self._start, self._next = (
+            self._replied, self._failed, self._due, self._ended)
 
     def run(self, task: Any, most: int, queue: Collection[Any]) -> Any:
         """Play the task now and others when they are due, `most` in all, fewer when the client is to stop.
@@ -143,7 +144,10 @@ class Lane:
             if type(step) is tuple:
                 self._connection.ask(step, self._answer, self._fail)
                 return
-            is_waiting = (step is not None and self._pursue(step)) or self._go_on()
+            if step is None:
+                self._reactor.follow(self._next)
+                return
+            is_waiting = self._pursue(step) or self._go_on()
         except Exception as error:  # in the application's code, or in what uses this
             self._waiter.throw(error)
             return
@@ -153,6 +157,18 @@ class Lane:
     def _failed(self, error: OSError) -> None:
         self._player.failed(error)
         self._resume(self._go_on)
+
+    def _ended(self) -> None:
+        """The operation is over, and the others have taken their replies."""
+        if self._waiter is None:
+            return
+        try:
+            is_waiting = self._go_on()
+        except Exception as error:
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
 
     def _computed(self) -> None:
         if self._waiter is not None:
@@ -170,10 +186,13 @@ class Lane:
                 self._reactor.at(self._due_at, self._start)
                 return
         rider._state = RUNNING
-        self._resume(self._begin_due)
-
-    def _begin_due(self) -> bool:
-        return self._begin(self._task) or self._go_on()
+        try:
+            is_waiting = self._begin(self._task) or self._go_on()
+        except Exception as error:
+            self._waiter.throw(error)
+            return
+        if not is_waiting:
+            self._waiter.switch(self._handed)
 
     def _resume(self, going_on: Callable[[], bool]) -> None:
         try:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from gevent import getcurrent
 from gevent.monkey import get_original
 
-__all__ = ["READ", "WRITE", "Reactor", "Sender"]
+__all__ = ["READ", "WRITE", "Reactor", "Served"]
 
 READ, WRITE = 1, 4
 """EPOLLIN and EPOLLOUT (sys/epoll.h)."""
@@ -40,10 +40,12 @@ _EXPIRATIONS_BYTES = 8
 _NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
 
 
-class Sender(Protocol):
-    """A connection that has something to send."""
+class Served(Protocol):
+    """A connection, as the reactor sees it."""
 
     def leave(self, packed: bytes) -> None: ...
+
+    def deliver(self, reply: Any) -> None: ...
 
 
 class Reactor:
@@ -51,9 +53,13 @@ class Reactor:
 
     A turn wakes who is due, sends what was put into `add` since the last, and calls who has bytes to read: on
     loopback a command that is sent alone wakes the server for itself, which is most of what sending costs;
-    sent in a row, the first wakes it for all. A loop that has nothing else to do is woken by a timer for the
-    earliest start; if that is near, it is kept awake, which `awake_seconds` adds up. Who is woken reads the
-    moment of it from `now`. `buffer` is what all connections read into, one after the other.
+    sent in a row, the first wakes it for all. What a connection then puts into `hand`, itself and a reply, is
+    delivered when all have been read, and who puts itself into `follow` is called when all are delivered: in
+    stages, each of the same lines for all, a turn takes 4 to 9 % less than client by client (README).
+
+    A loop that has nothing else to do is woken by a timer for the earliest start; if that is near, it is kept
+    awake, which `awake_seconds` adds up. Who is woken reads the moment of it from `now`. `buffer` is what all
+    connections read into, one after the other.
     """
 
     def __init__(self, hub: Any) -> None:
@@ -63,8 +69,11 @@ class Reactor:
         self.awake_seconds = self.now = 0.0
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
-        self._leaving: list[tuple[Sender, bytes]] = []
-        self.add = self._leaving.append
+        self._leaving: list[tuple[Served, bytes]] = []
+        self._replies: list[tuple[Served, Any]] = []
+        self._following: list[Callable[[], object]] = []
+        self.add, self.hand = self._leaving.append, self._replies.append
+        self.follow = self._following.append
         self._called: dict[int, Callable[[int], object]] = {}
         self._is_serving = self._is_awake = False
         self._armed_for = 0.0
@@ -142,6 +151,7 @@ class Reactor:
     def _serve(self) -> None:
         """Runs in the hub before each wait of gevent's loop: turns, until nothing is to do or others wait."""
         waiting, leaving, called = self._waiting, self._leaving, self._called
+        replies, following = self._replies, self._following
         poll, others = self._events.poll, self._loop._callbacks
         self._is_serving = True
         began = now = perf_counter()
@@ -155,13 +165,23 @@ class Reactor:
                     is_idle = False
                     sent = leaving[:]
                     leaving.clear()
-                    for sender, packed in sent:
-                        sender.leave(packed)
+                    for connection, packed in sent:
+                        connection.leave(packed)
                 ready = poll(0, _MOST_EVENTS)
                 for descriptor, events in ready:
                     call = called.get(descriptor)
                     if call is not None:
                         call(events)
+                if replies:
+                    handed = replies[:]
+                    replies.clear()
+                    for connection, reply in handed:
+                        connection.deliver(reply)
+                if following:
+                    followers = following[:]
+                    following.clear()
+                    for go_on in followers:
+                        go_on()
                 if not ready and not (waiting and waiting[0][0] < now + _NEAR_SECONDS):
                     break
                 before, now = now, perf_counter()
