@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from itertools import chain, islice
 from math import exp, sqrt
 from pathlib import Path
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from amply_capacity.run.histogram import quantiles_us
 from amply_capacity.run.reader import read_run
 from amply_capacity.traffic.arrivals import SteadyRate, positions
-from bench.rig import GENERATOR_CORE, LOCUSTFILES, SCENARIOS, Rig, rig
+from bench.awake import awake
+from bench.rig import GENERATOR_CORE, LOCUSTFILES, SCENARIOS, SERVER_CORE, Rig, rig
 
 __all__ = ["table"]
 
@@ -35,6 +37,7 @@ _LIGHT_RATE = 2000
 _CLOSED_SECONDS = 6.0
 _FEW, _MANY = ("-u", "50", "-r", "50"), ("-u", "200", "-r", "200")
 """The maximum and shares of it are of as many clients; a stall needs clients enough to wait in it."""
+_SHARES, _BEYOND = (0.1, 0.3, 0.6), 1.2
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
@@ -51,7 +54,11 @@ _MIXED = _Traffic("the mixed scenario", SCENARIOS / "mixed.py")
 
 
 def table() -> str:
-    """The probe, the stall, and the schedule of two loads at shares of their maximum, and beyond it."""
+    """The probe, the stall, and the schedule of two loads at shares of their maximum, and beyond it.
+
+    The schedule's server has a core that never halts: to wake one takes a command up to some ms of the
+    hypervisor's, which no generator can do anything about.
+    """
     with rig() as server, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         server.control.mset({f"session:ses_{number:024}": "x" * 500 for number in range(10_000)})
@@ -59,8 +66,9 @@ def table() -> str:
         lines = [f"clocks: closed-loop maximum {most:,.0f} GETs a second"]
         lines += _probe(server, folder, most)
         lines += _stalls(server, folder, most)
-        lines += _schedule(server, folder, _GETS, most)
-        lines += _schedule(server, folder, _MIXED, _most(server, folder, _MIXED))
+        with awake(SERVER_CORE):
+            lines += _schedule(server, folder, _GETS)
+            lines += _schedule(server, folder, _MIXED)
         lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
                      f"p = {_ks_probability(most):.2f}")
     return "\n".join(lines)
@@ -182,22 +190,49 @@ def _delayed(lasted_s: float, most: float) -> float:
     return _STALL_RATE * (lasted_s - max(latest, 0.0))
 
 
-def _schedule(server: Rig, folder: Path, traffic: _Traffic, most: float) -> list[str]:
-    lines = ["", f"Poisson arrivals, {traffic.name}, closed-loop maximum {most:,.0f} operations/s: "
-                 "offered against asked; lateness; what the run says of itself",
-             f"{'share of maximum':>16} {'asked/s':>9} {'offered/s':>9} {'late: p50 ms':>13} {'p99 ms':>7} "
-             f"{'CPU':>5}  verdict"]
-    for share in (0.1, 0.3, 0.6, 1.2):
-        rate, directory = round(share * most), folder / f"{traffic.file.stem}-{share}"
-        requests = _poisson(server, directory, rate, traffic=traffic, clients=_FEW)
-        late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
-        p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99])
-        manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())
-        words = ": ".join(word for word in (manifest["verdict"], manifest["verdict_reason"]) if word)
-        offered = _offered(directory).iloc[1:-1].mean()
-        lines.append(f"{share:>16.0%} {rate:>9,} {offered:>9,.0f} {p50 / 1000.0:>13.2f} "
-                     f"{p99 / 1000.0:>7.2f} {_generator_cpu(directory):>3.0f} %  {words}")
+def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
+    """In rounds, each with a maximum of its own: the host's mood changes both by half within minutes."""
+    found: dict[float, list[_Kept]] = {share: [] for share in (*_SHARES, _BEYOND)}
+    for number in range(_ROUNDS):
+        scratch = folder / f"{traffic.file.stem}-{number}"
+        scratch.mkdir()
+        most = _most(server, scratch, traffic)
+        for share in _SHARES if number else (*_SHARES, _BEYOND):
+            found[share].append(_kept(server, scratch / f"{share}", round(share * most), traffic, number + 1))
+    lines = ["", f"Poisson arrivals, {traffic.name}: offered against asked, lateness, what the run says of "
+                 "itself; median (range) of the rounds",
+             f"{'share of maximum':>16} {'offered / asked':>20} {'late: p50 ms':>20} {'p99 ms':>20} "
+             f"{'CPU %':>16}  verdicts"]
+    for share, rounds in found.items():
+        offered, p50_ms, p99_ms, cpu_percent, verdicts = zip(*rounds, strict=True)
+        lines.append(f"{share:>16.0%} {_spread(offered, 3):>20} {_spread(p50_ms, 2):>20} "
+                     f"{_spread(p99_ms, 2):>20} {_spread(cpu_percent, 0):>16}  "
+                     + "; ".join(sorted(set(verdicts))))
     return lines
+
+
+class _Kept(NamedTuple):
+    """How a schedule was kept."""
+
+    offered: float
+    """Over what was asked for."""
+    p50_ms: float
+    p99_ms: float
+    cpu_percent: float
+    verdict: str
+
+
+def _kept(server: Rig, directory: Path, rate: float, traffic: _Traffic, seed: int) -> _Kept:
+    requests = _poisson(server, directory, rate, seed, traffic, _FEW)
+    late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
+    p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99]) / 1000.0
+    manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())
+    verdict = ": ".join(word for word in (manifest["verdict"], manifest["verdict_reason"]) if word)
+    return _Kept(_offered(directory).iloc[1:-1].mean() / rate, p50, p99, _generator_cpu(directory), verdict)
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
 def _ks_probability(most: float) -> float:

@@ -26,7 +26,8 @@ _ORDERS = frozenset({"rate", "knee", "stop"})
 class Recording:
     """A run being recorded by a process of its own; messages go out, Locust's figures and failures come back.
 
-    The process has its own session, so that Ctrl-C does not reach it: it ends when told to, or when this
+    The process has its own group, so that Ctrl-C does not reach it, but not its own session, to which Linux
+    gives a share of a core whatever runs there (sched(7), autogroup). It ends when told to, or when this
     process is gone. Raises AmplyError when it cannot open the run.
     """
 
@@ -42,7 +43,7 @@ class Recording:
         self._syncs = self._synced = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "amply_capacity.load.scribe"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         with contextlib.suppress(OSError):  # it has ended already: it answers nothing either
             write_message(self._pipe, opened)
         first = self._answer(self._process.stdout.readline() if self._process.stdout else b"")

@@ -7,21 +7,19 @@ generator has been killed: the run is finished with what has arrived.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from amply_capacity.errors import AmplyError
 from amply_capacity.load.overseer import Order, Overseer
+from amply_capacity.load.precedence import Precedence
 from amply_capacity.load.sampler import Sampler
 from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
 from amply_capacity.load.verdict import judge
@@ -30,7 +28,6 @@ from amply_capacity.run.writer import RunWriter
 
 __all__ = ["main"]
 
-_NICE = 10  # a tenth of a core that the load fills, twice what recording it takes
 _CROSSSLOT_FIX = ("delete key by key (--multi-key per-key), or give a user's keys one slot "
                   "(--multi-key hash-tag)")
 
@@ -46,14 +43,16 @@ class _Scribe:
         self._overseer = Overseer(opened.search, opened.limits, opened.manifest["arrivals"],
                                   opened.has_workers)
         self._has_warned = False
-        self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
+        self._precedence = Precedence()
         self._knee: dict[str, Any] | None = None
         self.failure: AmplyError | None = None
 
     def handle(self, message: Any) -> None:
         match message:
             case RawBatch():
+                began, worked = time.perf_counter(), time.thread_time()
                 self._take(message)
+                self._precedence.waited(time.perf_counter() - began - (time.thread_time() - worked))
             case Sync():
                 _answer(synced=message.number)
             case Event():
@@ -66,11 +65,11 @@ class _Scribe:
                 began_s = time.time()  # the load waits for the samplers
                 self.note("phase", "measured", {"users": message.users}, began_s)
                 self._obey(self._overseer.begin(began_s))
-                _be_nice(self._usual_nice + _NICE)
+                self._precedence.give_way(is_scheduled=self._opened.manifest["arrivals"] != "closed")
 
     def close(self, end: Close) -> None:
         """Write the run's files, and its verdict with them."""
-        _be_nice(self._usual_nice)
+        self._precedence.take_part()
         self._obey(self._overseer.end("the run ended"))
         for sampler in self._samplers:
             sampler.finish()
@@ -150,19 +149,6 @@ def _answer(**content: Any) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # the generator is gone; its data stay our business
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115
-
-
-def _be_nice(value: int) -> None:
-    """The nicer, the more the load goes first where both want one core: what is recorded may wait, an
-    intended start may not.
-
-    Linux shares a core between sessions, and this process has one of its own (sched(7), autogroup); in a
-    container, or elsewhere, its own nice value counts, which not everybody may lower again.
-    """
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(value))
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, value)
 
 
 def main() -> int:

@@ -1,0 +1,74 @@
+"""Who goes first where the load and its recording want one core: the load, whose starts may not wait."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+__all__ = ["Precedence"]
+
+_NICE = 10  # a tenth of a core that the load fills, twice what recording it takes
+_MOST_WAITED_SECONDS = 0.2
+
+
+class Precedence:
+    """This process' place behind a load, taken and given up from its main thread.
+
+    Beside a load that has moments to keep it runs in what the load leaves over (SCHED_IDLE, sched(7)): with a
+    nice value alone it would first finish its slice of 1 to 3 ms. A load that leaves nothing over would bring
+    it to a stand, so once it has `waited` too long, and beside a closed loop, it is no more than nice. The
+    same where it could not come back (without CAP_SYS_NICE).
+    """
+
+    def __init__(self) -> None:
+        self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
+        self.is_idle = False
+
+    def give_way(self, *, is_scheduled: bool) -> None:
+        """The load begins; `is_scheduled` when it has moments to keep."""
+        _be_nice(self._usual_nice + _NICE)
+        if is_scheduled and sys.platform == "linux" and _can_come_back():
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            self.is_idle = True
+
+    def waited(self, seconds: float) -> None:
+        """How long something that was to be done stood still."""
+        if seconds > _MOST_WAITED_SECONDS:
+            self._come_back()
+
+    def take_part(self) -> None:
+        """The load has ended."""
+        self._come_back()
+        _be_nice(self._usual_nice)
+
+    def _come_back(self) -> None:
+        if self.is_idle and sys.platform == "linux":
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            self.is_idle = False
+
+
+def _can_come_back() -> bool:
+    """Tried by a thread, whose place is its own."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(_there_and_back).result()
+
+
+def _there_and_back() -> bool:
+    with contextlib.suppress(OSError):
+        if sys.platform == "linux":
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            return True
+    return False
+
+
+def _be_nice(value: int) -> None:
+    """All threads, which have a value each on Linux; not everybody may lower it again."""
+    threads = Path("/proc/self/task")
+    numbers = [int(one.name) for one in threads.iterdir()] if threads.is_dir() else [0]
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, number, value)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="scheduling classes are Linux'")
+
+_ROOM = """
+import os, threading
+from amply_capacity.load.precedence import Precedence
+waiting, over = threading.Event(), threading.Event()
+other = threading.Thread(target=lambda: (waiting.set(), over.wait()))
+other.start()
+waiting.wait()
+
+def place():
+    policy = {os.SCHED_OTHER: "other", os.SCHED_IDLE: "idle"}[os.sched_getscheduler(0)]
+    print(policy, os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+
+usual = os.getpriority(os.PRIO_PROCESS, 0)
+precedence = Precedence()
+"""
+
+
+def _places(words: str) -> list[tuple[str, int]]:
+    """Class and nice value of the main thread, after each `place()`; another thread has the same value."""
+    out = subprocess.run([sys.executable, "-c", f"{_ROOM}{words}\nover.set()"], check=True, text=True,
+                         capture_output=True, timeout=60.0).stdout
+    places = [line.split() for line in out.splitlines()]
+    assert all(main == other for _, main, other in places)
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    return [(policy, int(nice) - usual) for policy, nice, _ in places]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may come back from there")
+def test_beside_a_schedule_it_takes_what_is_left_until_that_is_too_little() -> None:
+    places = _places("precedence.give_way(is_scheduled=True); place()\n"
+                     "precedence.waited(0.1); place()\n"
+                     "precedence.waited(0.3); place()\n"
+                     "precedence.take_part(); place()")
+    assert places == [("idle", 10), ("idle", 10), ("other", 10), ("other", 0)]
+
+
+def test_beside_a_closed_loop_it_is_only_nice() -> None:
+    assert _places("precedence.give_way(is_scheduled=False); place()") == [("other", 10)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's place is taken")
+def test_who_could_not_come_back_does_not_go_there() -> None:
+    assert _places("os.setresuid(65534, 65534, 65534)\n"
+                   "precedence.give_way(is_scheduled=True); place()") == [("other", 10)]
