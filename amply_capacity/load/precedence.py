@@ -15,7 +15,7 @@ _MOST_WAITED_SECONDS = 0.2
 
 
 class Precedence:
-    """This process' place behind a load, taken and given up from its main thread.
+    """This process' place behind a load, that of all its threads.
 
     Beside a load that has moments to keep it runs in what the load leaves over (SCHED_IDLE, sched(7)): with a
     nice value alone it would first finish its slice of 1 to 3 ms. A load that leaves nothing over would bring
@@ -31,7 +31,7 @@ class Precedence:
         """The load begins; `is_scheduled` when it has moments to keep."""
         _be_nice(self._usual_nice + _NICE)
         if is_scheduled and sys.platform == "linux" and _can_come_back():
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            _schedule(os.SCHED_IDLE)
             self.is_idle = True
 
     def waited(self, seconds: float) -> None:
@@ -46,7 +46,7 @@ class Precedence:
 
     def _come_back(self) -> None:
         if self.is_idle and sys.platform == "linux":
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            _schedule(os.SCHED_OTHER)
             self.is_idle = False
 
 
@@ -66,9 +66,20 @@ def _there_and_back() -> bool:
 
 
 def _be_nice(value: int) -> None:
-    """All threads, which have a value each on Linux; not everybody may lower it again."""
-    threads = Path("/proc/self/task")
-    numbers = [int(one.name) for one in threads.iterdir()] if threads.is_dir() else [0]
-    for number in numbers:
+    """Not everybody may lower it again."""
+    for thread in _threads():
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, number, value)
+            os.setpriority(os.PRIO_PROCESS, thread, value)
+
+
+def _schedule(policy: int) -> None:
+    if sys.platform == "linux":
+        for thread in _threads():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+
+def _threads() -> list[int]:
+    """Each has a place of its own on Linux."""
+    threads = Path("/proc/self/task")
+    return [int(one.name) for one in threads.iterdir()] if threads.is_dir() else [0]

@@ -57,6 +57,7 @@ class Recording:
         """Hand a message over; a recording process that has died is a failure, told once."""
         try:
             with self._lock:
+                gevent.sleep(0)  # clients first: draining held them up, and so does packing
                 write_message(self._pipe, message)
         except OSError:
             self._fail(AmplyError("the recording process has died", got=f"exit code {self._process.poll()}",

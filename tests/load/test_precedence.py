@@ -17,8 +17,9 @@ other.start()
 waiting.wait()
 
 def place():
-    policy = {os.SCHED_OTHER: "other", os.SCHED_IDLE: "idle"}[os.sched_getscheduler(0)]
-    print(policy, os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+    policies = {os.SCHED_OTHER: "other", os.SCHED_IDLE: "idle"}
+    print(*(f"{policies[os.sched_getscheduler(one)]} {os.getpriority(os.PRIO_PROCESS, one)}"
+            for one in (os.getpid(), other.native_id)))
 
 usual = os.getpriority(os.PRIO_PROCESS, 0)
 precedence = Precedence()
@@ -26,13 +27,13 @@ precedence = Precedence()
 
 
 def _places(words: str) -> list[tuple[str, int]]:
-    """Class and nice value of the main thread, after each `place()`; another thread has the same value."""
+    """Class and nice value of the main thread, at each `place()`; another thread has the same."""
     out = subprocess.run([sys.executable, "-c", f"{_ROOM}{words}\nover.set()"], check=True, text=True,
                          capture_output=True, timeout=60.0).stdout
     places = [line.split() for line in out.splitlines()]
-    assert all(main == other for _, main, other in places)
+    assert all(place[:2] == place[2:] for place in places)
     usual = os.getpriority(os.PRIO_PROCESS, 0)
-    return [(policy, int(nice) - usual) for policy, nice, _ in places]
+    return [(policy, int(nice) - usual) for policy, nice, *_ in places]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may come back from there")
