@@ -102,8 +102,10 @@ class LatencyCurve:
     """Operations a second of the base run."""
     way_us: float = 0.0
     """What a round trip's way grows by per unit of the logarithm of `cpu_curve`, beside the server's CPU."""
+    median_spread: float = 0.0
+    """Relative deviation of the median from run to run."""
     tail_spread: float = 0.0
-    """Relative deviation, from run to run, of what is beyond the median."""
+    """The same of what is beyond it."""
     _bases: dict[int, Base] = field(default_factory=dict, compare=False, repr=False)
 
     def idle_and_way_us(self) -> tuple[float, float]:
@@ -131,7 +133,8 @@ class LatencyCurve:
         waited, floor = found[:, :, 0] - found[:, :, 1], found[:, :, 1]
         scores, of_a_run = rng.standard_normal((2, _DRAWS, 1))
         scores[0] = of_a_run[0] = 0.0
-        shaken = floor * np.exp(self.curve.spread * of_a_run) + waited * np.exp(_STRUCTURE * scores)
+        spread = max(self.curve.spread, self.median_spread)
+        shaken = floor * np.exp(spread * of_a_run) + waited * np.exp(_STRUCTURE * scores)
         return [self._quantile(shaken[:, place], floor[:, place], q, ours) for place, q in enumerate(qs)]
 
     def knee(self, p99_ms: Mapping[str, float], confidence: float = 0.9,
@@ -296,7 +299,8 @@ def latency_curve(runs: Sequence[Run], curve: CpuCurve) -> LatencyCurve:
     """From the open loops among these; raises BadRun where none shows what an operation takes when nothing
     waits."""
     loops = open_loops(runs, curve)
-    return replace(_of(loops[-1], curve), way_us=_way_us(loops, curve), tail_spread=loops[-1].tail_spread)
+    return replace(_of(loops[-1], curve), way_us=_way_us(loops, curve),
+                   median_spread=loops[-1].median_spread, tail_spread=loops[-1].tail_spread)
 
 
 def _of(loop: Loop, curve: CpuCurve) -> LatencyCurve:

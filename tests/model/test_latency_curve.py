@@ -189,6 +189,25 @@ def test_runs_tell_how_much_their_tails_differ(make_run: Callable) -> None:
     assert apart > 2.0 * alone
 
 
+def test_runs_tell_how_much_their_medians_differ(make_run: Callable) -> None:
+    slower = replace(APPLICATION, server=replace(APPLICATION.server, own_us=10.0 * APPLICATION.server.own_us))
+    one, like, other = (make_run(**known.options(FLOOR, 20, seed=seed))
+                        for seed, known in ((1, APPLICATION), (2, APPLICATION), (3, slower)))
+    alone, alike, apart = (open_loops(runs, known_curve())[-1].median_spread
+                           for runs in ([one], [one, like], [one, like, other]))
+    assert alone == pytest.approx(0.15), "what runs of one load differed by where it was measured"
+    assert alike == pytest.approx(0.15 * (4 / 5) ** 0.5, rel=0.05)
+    assert apart > 1.5 * alone
+
+
+def test_medians_that_differ_widen_the_p50_around_the_same_middle(latency: LatencyCurve) -> None:
+    rate = 0.5 * APPLICATION.saturation
+    narrower, wider = (replace(latency, median_spread=spread).quantiles(rate, [0.5])[0].value_ms
+                       for spread in (0.0, 0.3))
+    assert wider.mid == narrower.mid
+    assert wider.high - wider.low > 2.0 * (narrower.high - narrower.low)
+
+
 def test_tails_that_differ_widen_the_p99_and_the_knee_and_not_the_median(latency: LatencyCurve) -> None:
     rate = 0.5 * APPLICATION.saturation
     wider = replace(latency, tail_spread=0.5, _bases={})
