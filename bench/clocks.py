@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from itertools import chain, islice
 from math import exp, sqrt
 from pathlib import Path
@@ -24,7 +23,7 @@ from amply_capacity.run.histogram import quantiles_us
 from amply_capacity.run.reader import read_run
 from amply_capacity.traffic.arrivals import SteadyRate, positions
 from bench.awake import awake
-from bench.rig import GENERATOR_CORE, LOCUSTFILES, SCENARIOS, SERVER_CORE, Rig, rig
+from bench.rig import GENERATOR_CORE, LOCUSTFILES, SCENARIOS, SERVER_CORE, Rig, median_spread, rig
 
 __all__ = ["table"]
 
@@ -201,14 +200,14 @@ def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
             found[share].append(_kept(server, scratch / f"{share}", round(share * most), traffic, number + 1))
     lines = ["", f"Poisson arrivals, {traffic.name}: offered against asked, lateness, what the run says of "
                  "itself; median (range) of the rounds",
-             f"{'share of maximum':>16} {'offered / asked':>20} {'late: p50 ms':>20} {'p99 ms':>20} "
-             f"{'CPU %':>16}  verdicts"]
+             f"{'share of maximum':>16} {'offered / asked':>24} {'late: p50 ms':>24} {'p99 ms':>28} "
+             f"{'CPU %':>18}  verdicts"]
     for share, rounds in found.items():
-        offered, p50_ms, p99_ms, cpu_percent, verdicts = zip(*rounds, strict=True)
-        lines.append(f"{share:>16.0%} {_spread(offered, 3):>20} {_spread(p50_ms, 2):>20} "
-                     f"{_spread(p99_ms, 2):>20} {_spread(cpu_percent, 0):>16}  "
-                     + "; ".join(sorted(set(verdicts))))
-    return lines
+        offered, p50_ms, p99_ms, cpu_percent, verdicts, _ = zip(*rounds, strict=True)
+        lines.append(f"{share:>16.0%} {median_spread(offered, 3):>24} {median_spread(p50_ms, 2):>24} "
+                     f"{median_spread(p99_ms, 2):>28} {median_spread(cpu_percent):>18}  "
+                     + ", ".join(verdicts))
+    return [*lines, f"beyond it: {found[_BEYOND][0].reason}"]
 
 
 class _Kept(NamedTuple):
@@ -220,6 +219,7 @@ class _Kept(NamedTuple):
     p99_ms: float
     cpu_percent: float
     verdict: str
+    reason: str
 
 
 def _kept(server: Rig, directory: Path, rate: float, traffic: _Traffic, seed: int) -> _Kept:
@@ -227,12 +227,8 @@ def _kept(server: Rig, directory: Path, rate: float, traffic: _Traffic, seed: in
     late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
     p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99]) / 1000.0
     manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())
-    verdict = ": ".join(word for word in (manifest["verdict"], manifest["verdict_reason"]) if word)
-    return _Kept(_offered(directory).iloc[1:-1].mean() / rate, p50, p99, _generator_cpu(directory), verdict)
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+    return _Kept(_offered(directory).iloc[1:-1].mean() / rate, p50, p99, _generator_cpu(directory),
+                 manifest["verdict"], manifest["verdict_reason"])
 
 
 def _ks_probability(most: float) -> float:

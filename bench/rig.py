@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,9 +141,10 @@ def rig() -> Iterator[Rig]:
         yield Rig(cluster.endpoint, cluster.name, control)
 
 
-def median_spread(values: list[float]) -> str:
-    """`median (least–most)` of figures that are thousands."""
-    return f"{statistics.median(values):>9,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+def median_spread(values: Sequence[float], digits: int = 0) -> str:
+    """`median (least–most)`, with so many digits after the point."""
+    return (f"{statistics.median(values):>9,.{digits}f} "
+            f"({min(values):,.{digits}f}–{max(values):,.{digits}f})")
 
 
 def _cpu_seconds(pid: int) -> float:

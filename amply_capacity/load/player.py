@@ -12,7 +12,6 @@ from amply_capacity.load.client import ReplyError
 from amply_capacity.load.labels import Labels
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.routing import Link
-from amply_capacity.load.wire import TIME_MASK
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
 __all__ = ["Played", "Player", "seconds_of"]
@@ -195,10 +194,8 @@ class Player:
         whole = self._only, outcome
         self.outcome = outcome
         samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
-        if intended is not None:
-            lateness_us = int((self._started - intended) * 1e6)
-            if lateness_us > 0:
-                samples.append(lateness_us if lateness_us <= TIME_MASK else TIME_MASK)
+        if intended is not None and (lateness_us := to_us(self._started - intended)):
+            samples.append(lateness_us)
 
     def _finish(self, outcome: str) -> None:
         if self._only:

@@ -25,14 +25,14 @@ class Precedence:
 
     def __init__(self) -> None:
         self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
-        self.is_idle = False
+        self._is_idle = False
 
     def give_way(self, *, is_scheduled: bool) -> None:
         """The load begins; `is_scheduled` when it has moments to keep."""
         _be_nice(self._usual_nice + _NICE)
         if is_scheduled and sys.platform == "linux" and _can_come_back():
             _schedule(os.SCHED_IDLE)
-            self.is_idle = True
+            self._is_idle = True
 
     def waited(self, seconds: float) -> None:
         """How long something that was to be done stood still."""
@@ -45,9 +45,9 @@ class Precedence:
         _be_nice(self._usual_nice)
 
     def _come_back(self) -> None:
-        if self.is_idle and sys.platform == "linux":
+        if self._is_idle and sys.platform == "linux":
             _schedule(os.SCHED_OTHER)
-            self.is_idle = False
+            self._is_idle = False
 
 
 def _can_come_back() -> bool:

@@ -115,6 +115,16 @@ def test_a_greenlet_killed_in_the_middle_leaves_no_reply_for_the_next(connection
     assert connection.call(("ECHO", "mine")) == "mine"
 
 
+def test_a_reply_that_was_read_is_not_delivered_once_its_connection_is_closed(connection: Connection) -> None:
+    told: list[Any] = []
+    connection.connect()
+    connection.ask(("ECHO", "first"), told.append, told.append)
+    connection.close()  # by somebody who had their reply earlier in the same turn
+    connection.deliver("first")
+    assert told == []
+    assert connection.call(("ECHO", "anew")) == "anew"
+
+
 def test_megabytes_go_out_and_come_back_whole(connection: Connection) -> None:
     value = "0123456789" * 800_000  # more than the socket's buffers take at once
     assert connection.call(("SET", "big", value)) == "OK"

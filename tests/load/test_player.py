@@ -134,15 +134,18 @@ def test_the_applications_computing_is_in_no_clock(player: Player) -> None:
     assert _rows(player)["bucket_us"].max() < 300_000
 
 
-@pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_what_the_application_computes_before_between_or_after_its_commands_is_in_no_clock(
-        player: Player, place: int) -> None:
-    wait = ("BLPOP", "nothing", "0.05")
-    steps = ((Compute(0.6), wait), (wait, Compute(0.6)), (wait, Compute(0.6), wait),
-             (wait, Compute(0.3), Compute(0.3)))[place]
+_WAIT = ("BLPOP", "nothing", "0.05")
+
+
+@pytest.mark.parametrize("steps", [
+    (Compute(0.6), _WAIT), (_WAIT, Compute(0.6)), (_WAIT, Compute(0.6), _WAIT),
+    (_WAIT, Compute(0.3), Compute(0.3)),
+], ids=["before", "after", "between", "twice after"])
+def test_what_is_computed_before_between_or_after_an_operations_commands_is_in_no_clock(
+        player: Player, steps: tuple[Any, ...]) -> None:
     _play(player, _steps(*steps), intended=time.perf_counter() - 1.0)
     times = _rows(player).query("command == ''").set_index("clock")["bucket_us"] / 1e6
-    assert 0.05 * steps.count(wait) <= times["service"] < 0.5
+    assert 0.05 * steps.count(_WAIT) <= times["service"] < 0.5
     assert 1.0 <= times["lateness"] < 1.4
     assert times["response"] == pytest.approx(times["lateness"] + times["service"], rel=0.1)
 

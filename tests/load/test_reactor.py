@@ -155,6 +155,38 @@ def test_what_is_to_leave_does_so_in_order_before_the_loop_waits(reactor: Reacto
     assert sender.left[-1][1] == b"3"
 
 
+def test_a_turn_reads_all_then_delivers_all_then_lets_all_go_on(reactor: Reactor) -> None:
+    done: list[tuple[str, int]] = []
+
+    class Noting:
+        def __init__(self, number: int) -> None:
+            self.ours, self.theirs = socket.socketpair()
+            self.number = number
+
+        def read(self, _events: int) -> None:
+            done.append(("read", self.number))
+            reactor.hand((self, self.ours.recv(9)))
+
+        def deliver(self, reply: bytes) -> None:
+            done.append((f"delivered {reply.decode()}", self.number))
+            reactor.follow(lambda: done.append(("went on", self.number)))
+
+    connections = [Noting(number) for number in range(3)]
+    for one in connections:
+        reactor.watch(one.ours.fileno(), READ, one.read)
+        one.theirs.send(b"x")
+    _until(lambda: len(done) == 9)
+    stages = [stage for stage, _ in done]
+    assert stages == ["read"] * 3 + ["delivered x"] * 3 + ["went on"] * 3
+    numbers = [number for _, number in done]
+    assert numbers[:3] == numbers[3:6] == numbers[6:]
+    assert sorted(numbers[:3]) == [0, 1, 2]
+    for one in connections:
+        reactor.forget(one.ours.fileno())
+        one.ours.close()
+        one.theirs.close()
+
+
 def test_a_load_that_never_pauses_lets_everything_else_run(reactor: Reactor) -> None:
     turns = [0]
 

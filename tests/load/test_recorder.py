@@ -77,6 +77,21 @@ def test_what_is_drained_is_what_was_recorded(samples: list[tuple[str, str, int,
     assert tables(recorder.drain()).requests.empty
 
 
+def test_a_lateness_belongs_to_the_time_before_it_and_to_no_other() -> None:
+    recorder, _ = _recorder()
+    first, second = (recorder.label(*(("sessions", operation, "", "ok", clock)
+                                      for clock in ("service", "response", "lateness")))
+                     for operation in ("validate", "touch"))
+    for sample in (first + 10, second + 20, 3, first + 11, 4, second + 21):
+        recorder.samples.append(sample)
+    rows = tables(recorder.drain()).requests
+    seen = {key: sorted(times.repeat(rows.loc[times.index, "count"]))
+            for key, times in rows.groupby(["operation", "clock"])["bucket_us"]}
+    assert seen == {("validate", "service"): [10, 11], ("validate", "response"): [10, 15],
+                    ("validate", "lateness"): [0, 4], ("touch", "service"): [20, 21],
+                    ("touch", "response"): [21, 23], ("touch", "lateness"): [0, 3]}
+
+
 def test_labels_of_different_kinds_do_not_mix() -> None:
     recorder, _ = _recorder()
     first = recorder.label(("cache", "cached_read", "GET", "ok", "service"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,25 +180,22 @@ def test_too_few_seconds_to_compare_are_all_usual(make_run: Callable) -> None:
     assert all(one.is_usual.all() for one in loop.operations)
 
 
-def test_runs_tell_how_much_their_tails_differ(make_run: Callable) -> None:
-    one, like, other = (make_run(**APPLICATION.options(FLOOR, 20, seed=seed, stalls_us=stalls))
-                        for seed, stalls in ((1, None), (2, None), (3, dict.fromkeys(range(22), 9_000.0))))
-    alone, alike, apart = (open_loops(runs, known_curve())[-1].tail_spread
-                           for runs in ([one], [one, like], [one, like, other]))
-    assert alone == pytest.approx(0.25), "what runs of one load differed by where it was measured"
-    assert alike == pytest.approx(0.25 * (4 / 5) ** 0.5, rel=0.05)
+SLOWER = replace(APPLICATION, server=replace(APPLICATION.server, own_us=10.0 * APPLICATION.server.own_us))
+
+
+@pytest.mark.parametrize(("spread", "usual", "odd"), [
+    ("median_spread", 0.15, SLOWER.options(FLOOR, 20, seed=3)),
+    ("tail_spread", 0.25, APPLICATION.options(FLOOR, 20, seed=3,
+                                              stalls_us=dict.fromkeys(range(22), 9_000.0))),
+])
+def test_runs_tell_how_much_they_differ(make_run: Callable, spread: str, usual: float,
+                                        odd: dict[str, Any]) -> None:
+    one, like = (make_run(**APPLICATION.options(FLOOR, 20, seed=seed)) for seed in (1, 2))
+    alone, alike, apart = (getattr(open_loops(runs, known_curve())[-1], spread)
+                           for runs in ([one], [one, like], [one, like, make_run(**odd)]))
+    assert alone == pytest.approx(usual), "what runs of one load differed by where it was measured"
+    assert alike == pytest.approx(usual * (4 / 5) ** 0.5, rel=0.05)
     assert apart > 2.0 * alone
-
-
-def test_runs_tell_how_much_their_medians_differ(make_run: Callable) -> None:
-    slower = replace(APPLICATION, server=replace(APPLICATION.server, own_us=10.0 * APPLICATION.server.own_us))
-    one, like, other = (make_run(**known.options(FLOOR, 20, seed=seed))
-                        for seed, known in ((1, APPLICATION), (2, APPLICATION), (3, slower)))
-    alone, alike, apart = (open_loops(runs, known_curve())[-1].median_spread
-                           for runs in ([one], [one, like], [one, like, other]))
-    assert alone == pytest.approx(0.15), "what runs of one load differed by where it was measured"
-    assert alike == pytest.approx(0.15 * (4 / 5) ** 0.5, rel=0.05)
-    assert apart > 1.5 * alone
 
 
 def test_medians_that_differ_widen_the_p50_around_the_same_middle(latency: LatencyCurve) -> None:
