@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ import redis
 from amply_capacity.traffic.operation import Command
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, 123456)
+NOW_S = NOW.replace(tzinfo=UTC).timestamp()
 
 
 @pytest.fixture(scope="session")

@@ -24,14 +24,14 @@ from amply_capacity.traffic.operation import (
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 SHAPE = PopulationShape(users=150, organisations=40, api_keys=30, seed=7, stale_share=0.2)
 Answer = Callable[[Command], Any]
 
 
 def application(users: int = SHAPE.users, **options: Any) -> Application:
-    return Application(Population(replace(SHAPE, users=users)), clock=lambda: NOW, **options)
+    return Application(Population(replace(SHAPE, users=users)), clock=lambda: NOW_S, **options)
 
 
 def prefill(answer: Answer, users: int = SHAPE.users) -> None:
@@ -143,7 +143,7 @@ def test_a_user_without_sessions_presents_the_last_one_known(answer: Answer) -> 
 
 
 def test_a_user_who_never_had_a_session_misses() -> None:
-    app = Application(Population(PopulationShape(1, 1, 1, sessions_per_user=0.0)), clock=lambda: NOW)
+    app = Application(Population(PopulationShape(1, 1, 1, sessions_per_user=0.0)), clock=lambda: NOW_S)
     assert play(app.validate(), lambda command: None)[0] == MISS
     assert app.live_sessions(0) == ()
 
@@ -217,7 +217,7 @@ def test_only_so_many_recent_tasks_are_remembered() -> None:
 def test_workers_of_one_population_never_create_the_same_session() -> None:
     created = []
     for index in (0, 1):
-        app = Application(Population(SHAPE, index, 2), clock=lambda: NOW)
+        app = Application(Population(SHAPE, index, 2), clock=lambda: NOW_S)
         created.append({play(app.create(), lambda command: 1)[1][1][2] for _ in range(200)})  # type: ignore[index]
     assert len(created[0]) == len(created[1]) == 200
     assert not created[0] & created[1]

@@ -23,7 +23,7 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.sessions import MULTI_KEY_FORMS, MultiKey
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 SHAPE = PopulationShape(users=40, organisations=5, api_keys=5, sessions_per_user=4.0, seed=7, stale_share=0.2)
 
@@ -88,7 +88,7 @@ def filled(sharded: Sharded, form: MultiKey) -> Application:
     for entry in prefill_plan(population, 1.0, NOW, counters=0, results=0, cached=0):
         for command in entry.commands():
             sharded.answer(command)
-    return Application(population, clock=lambda: NOW)
+    return Application(population, clock=lambda: NOW_S)
 
 
 def test_the_specs_deletion_fails_on_a_sharded_cluster_and_leaves_every_session_alive(

@@ -20,7 +20,7 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.sessions import MULTI_KEY_FORMS, MultiKey
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 SHAPE = PopulationShape(users=400, organisations=60, api_keys=60, seed=3)
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "spec" / "elasticache-redis.md"
@@ -41,7 +41,7 @@ def test_every_key_of_the_prefill_is_own_and_of_its_class(form: MultiKey) -> Non
 
 @pytest.mark.parametrize("form", MULTI_KEY_FORMS)
 def test_every_key_of_the_application_is_own(form: MultiKey) -> None:
-    app = Application(Population(replace(SHAPE, multi_key=form)), clock=lambda: NOW)
+    app = Application(Population(replace(SHAPE, multi_key=form)), clock=lambda: NOW_S)
     keys: list[str] = []
 
     def answer(command: Command) -> Any:

@@ -50,7 +50,7 @@ def test_validate_is_one_get(reply: str | None, outcome: str) -> None:
 
 def test_touch_writes_back_the_ttl_it_read_with_a_new_last_activity() -> None:
     later = NOW + timedelta(hours=3)
-    outcome, steps = play(sessions.touch("ses_1", later), replies(DATA, 593_999, "OK"))
+    outcome, steps = play(sessions.touch("ses_1", later.isoformat()), replies(DATA, 593_999, "OK"))
     assert outcome == HIT
     written = sessions.payload("usr_00000001", "5" * 32, CLIENT, "country", NOW, later)
     assert steps == (
@@ -61,7 +61,8 @@ def test_touch_writes_back_the_ttl_it_read_with_a_new_last_activity() -> None:
 
 
 def test_touch_of_a_session_that_is_gone_ends_after_the_get() -> None:
-    assert play(sessions.touch("ses_1", NOW), replies(None)) == (MISS, (("GET", "session:ses_1"),))
+    outcome, steps = play(sessions.touch("ses_1", NOW.isoformat()), replies(None))
+    assert (outcome, steps) == (MISS, (("GET", "session:ses_1"),))
 
 
 def test_log_out_deletes_the_session_and_its_index_entry() -> None:
@@ -128,11 +129,11 @@ def test_a_new_last_activity_is_what_a_json_round_trip_would_write(
     data = sessions.payload("usr_1", '"last_activity": "', client, binding, created)
     expected = json.loads(data)
     expected["last_activity"] = later.isoformat()
-    assert sessions.with_last_activity(data, later) == json.dumps(expected)
+    assert sessions.with_last_activity(data, later.isoformat()) == json.dumps(expected)
 
 
 def test_a_session_without_last_activity_gains_one() -> None:
-    assert json.loads(sessions.with_last_activity('{"user_id": "usr_1"}', NOW)) == {
+    assert json.loads(sessions.with_last_activity('{"user_id": "usr_1"}', NOW.isoformat())) == {
         "user_id": "usr_1",
         "last_activity": NOW.isoformat(),
     }

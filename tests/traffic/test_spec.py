@@ -118,7 +118,10 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[], Operation]]
         lambda: sessions.create("ses_new", "usr_1", DATA),
     ),
     "validate": (lambda spec: spec["get_session"]("ses_a"), lambda: sessions.validate("ses_a")),
-    "touch": (lambda spec: spec["update_session_activity"]("ses_a"), lambda: sessions.touch("ses_a", NOW)),
+    "touch": (
+        lambda spec: spec["update_session_activity"]("ses_a"),
+        lambda: sessions.touch("ses_a", NOW.isoformat()),
+    ),
     "log_out": (
         lambda spec: spec["delete_session"]("ses_a", "usr_1"),
         lambda: sessions.log_out("ses_a", "usr_1"),
