@@ -21,7 +21,7 @@ from gevent import getcurrent
 from hiredis import Reader, pack_command
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.reactor import READ, WRITE, Reactor
+from amply_capacity.load.reactor import BUFFER_BYTES, READ, WRITE, Reactor
 from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context
 from amply_capacity.target.endpoint import Endpoint
@@ -51,9 +51,9 @@ class Connection:
     """
 
     __slots__ = (
-        "_answer", "_buffer", "_channel", "_descriptor", "_endpoint", "_fail", "_hub", "_is_armed",
-        "_is_stamped", "_reactor", "_reader", "_replies", "_socket", "_stamps", "_timeout_seconds", "_timer",
-        "_unsent", "_wanted", "answered", "is_closed", "sent",
+        "_add", "_buffer", "_channel", "_descriptor", "_endpoint", "_fail", "_feed", "_gets", "_hand", "_hub",
+        "_is_armed", "_is_stamped", "_reactor", "_receive", "_replies", "_send", "_socket", "_stamps",
+        "_timeout_seconds", "_timer", "_unsent", "_wanted", "answer", "answered", "is_closed", "sent",
     )
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
@@ -65,7 +65,7 @@ class Connection:
         self._channel: Any = None
         self._wanted = 0
         self._replies: list[Any] | None = None
-        self._answer: Any = None
+        self.answer: Callable[[Any], None] | None = None
         self._fail: Any = None
         self.sent = self.answered = 0.0
         self.is_closed = True
@@ -73,7 +73,7 @@ class Connection:
     @property
     def is_asked(self) -> bool:
         """Whether somebody waits for a reply."""
-        return self._wanted > 0
+        return self.answer is not None
 
     def is_lost(self) -> bool:
         """Whether the server has closed it while nobody waited, as far as the event loop has noticed."""
@@ -111,8 +111,8 @@ class Connection:
         if not self._is_armed:
             self._arm()
         self.sent = _NOT_YET
-        self._answer, self._fail, self._wanted = answer, fail, 1
-        self._reactor.add((self, pack_command(command)))
+        self.answer, self._fail = answer, fail
+        self._add((self, pack_command(command)))
 
     def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
                 fail: Callable[[OSError], None]) -> None:
@@ -121,8 +121,8 @@ class Connection:
             self._arm()
         packed = [pack_command(command) for command in commands]
         self.sent = _NOT_YET
-        self._answer, self._fail, self._wanted, self._replies = answer, fail, len(packed), []
-        self._reactor.add((self, b"".join(packed)))
+        self.answer, self._fail, self._wanted, self._replies = answer, fail, len(packed), []
+        self._add((self, b"".join(packed)))
 
     def connect(self) -> None:
         """Open it, with TLS, AUTH and SELECT as the endpoint says. Raises OSError or ReplyError."""
@@ -140,19 +140,22 @@ class Connection:
         self._reactor = Reactor.of(self._hub)
         self._buffer = self._reactor.buffer
         self._unsent = b""
-        self._wanted = 0
         self._descriptor = raw.fileno()
         self._timer = self._hub.loop.timer(self._timeout_seconds)
         self._is_armed = False
         # What is no RESP ends the connection, as a reset does.
-        self._reader = Reader(encoding="utf-8", errors="replace", replyError=ReplyError,
-                              protocolError=ConnectionResetError)
+        reader = Reader(encoding="utf-8", errors="replace", replyError=ReplyError,
+                        protocolError=ConnectionResetError)
         try:
             if endpoint.tls:
                 self._channel = channel = TlsChannel(self._channel, client_context(endpoint), endpoint.host)
                 with gevent.Timeout(self._timeout_seconds, TimeoutError(self._too_late())):
                     while not channel.shake_hands():
                         gevent.socket.wait_read(self._descriptor)
+            # Bound once, not for each command.
+            self._add, self._hand = self._reactor.add, self._reactor.hand
+            self._send, self._receive = self._channel.send, self._channel.recv_into
+            self._feed, self._gets = reader.feed, reader.gets
             self._greet()
         except BaseException:
             self.close()
@@ -160,23 +163,22 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; the next command opens a new one, and nobody is called any more."""
-        self._wanted = 0
-        self._replies = None
+        self.answer = self._replies = None
         if self._socket is not None:
             self._reactor.forget(self._descriptor)
             self._timer.stop()
             self._timer.close()
             self._socket.close()
-            self._socket = self._channel = self._answer = self._fail = None
+            self._socket = self._channel = self._send = self._receive = self._fail = None
             self.is_closed = True
 
     def leave(self, packed: bytes) -> None:
         """Runs in the hub: send what was given to the reactor."""
-        if not self._wanted:
+        if self.answer is None:
             return  # closed meanwhile
         self.sent = perf_counter()
         try:
-            count = self._channel.send(packed)
+            count = self._send(packed)
         except BlockingIOError:
             count = 0
         except OSError as error:
@@ -185,12 +187,6 @@ class Connection:
         if count < len(packed):
             self._unsent = packed[count:]
             self._reactor.watch(self._descriptor, READ | WRITE, self._called)
-
-    def deliver(self, reply: Any) -> None:
-        """Runs in the hub: give the reply to whoever waits for it."""
-        if self._wanted:  # else closed meanwhile
-            self._wanted = 0
-            self._answer(reply)
 
     def _wait(self, ask: Callable[..., None], question: Any) -> Any:
         """Let the greenlet wait for what it asks."""
@@ -232,16 +228,16 @@ class Connection:
 
     def _readable(self, _events: int = READ) -> None:
         """Runs in the hub when bytes, or the end of the connection, have come."""
-        if not self._wanted:
+        if self.answer is None:
             self._disarm()  # what it is, the next command will see; until then it must not wake the hub
             return
-        buffer, reader = self._buffer, self._reader
+        buffer = self._buffer
         try:
-            count = self._channel.recv_into(buffer)
-            reader.feed(buffer, 0, count)
-            if count == len(buffer):
+            count = self._receive(buffer)
+            self._feed(buffer, 0, count)
+            if count == BUFFER_BYTES:
                 self._receive_more()
-            reply = reader.gets()
+            reply = self._gets()
         except BlockingIOError:
             return
         except OSError as error:
@@ -254,13 +250,13 @@ class Connection:
                 self._end(ConnectionResetError("the server closed the connection"))
             return
         self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
-        self._reactor.hand((self, reply))
+        self._hand((self, reply))
 
     def _receive_more(self) -> None:
         """Take what did not fit into the buffer: of bytes that TLS has decrypted, no watcher tells."""
         with contextlib.suppress(BlockingIOError):
-            while count := self._channel.recv_into(self._buffer):
-                self._reader.feed(self._buffer, 0, count)
+            while count := self._receive(self._buffer):
+                self._feed(self._buffer, 0, count)
 
     def _collect(self, reply: Any) -> Any:
         """The replies to a pipeline when they are complete, else False."""
@@ -271,13 +267,13 @@ class Connection:
             if len(replies) == self._wanted:
                 self._replies = None
                 return replies
-            reply = self._reader.gets()
+            reply = self._gets()
         return False
 
     def _writable(self) -> None:
         """Runs in the hub when the server takes more; only long commands and slow servers come here."""
         try:
-            self._unsent = self._unsent[self._channel.send(self._unsent):]
+            self._unsent = self._unsent[self._send(self._unsent):]
         except BlockingIOError:
             return
         except OSError as error:
@@ -306,7 +302,7 @@ class Connection:
     def _ring(self) -> None:
         """Runs in the hub when the timer rings: too late for the command that waits, or just a look."""
         left = min(self.sent + self._timeout_seconds - perf_counter(), self._timeout_seconds)
-        if not self._wanted:
+        if self.answer is None:
             self._disarm()
         elif left > 0.0:
             self._set_timer(left)

@@ -15,8 +15,9 @@ import gevent
 from gevent import getcurrent
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.pace import Pace
-from amply_capacity.load.player import Player, seconds_of
+from amply_capacity.load.player import Player
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.traffic.operation import Operation, Pipeline, Step
 
@@ -31,8 +32,8 @@ class Rider(Protocol):
 
     _state: Any
     tasks: list[Any]
-    playable: Mapping[Any, tuple[str, str, Callable[[], Operation]]]
-    """Use case, name and maker of the tasks' operations, of those tasks that are no more than one."""
+    playable: Mapping[Any, tuple[Labels, Callable[[], Operation]]]
+    """Labels and maker of the tasks' operations, of those tasks that are no more than one."""
     random: Random
     pace: Pace | None
     think_seconds: float
@@ -47,15 +48,19 @@ class Lane:
     something is waited for; where not, the greenlet goes on, with the task that only it can play or None.
     """
 
-    __slots__ = ("_answer", "_connection", "_due_at", "_fail", "_handed", "_hub", "_is_paced", "_left",
-                 "_next", "_player", "_queue", "_reactor", "_rider", "_start", "_task", "_waiter")
+    __slots__ = (
+        "_answer", "_connection", "_due_at", "_fail", "_follow", "_handed", "_hub", "_is_paced", "_left",
+        "_next", "_playable", "_player", "_queue", "_random", "_reactor", "_rider", "_start", "_task",
+        "_tasks", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, reactor: Reactor) -> None:
         self._rider, self._player, self._connection, self._reactor = rider, player, connection, reactor
         self._is_paced = rider.pace is not None or rider.think_seconds > 0.0 or rider.quota is not None
         self._hub = gevent.get_hub()
         self._waiter: Any = None
+        self._tasks, self._playable = rider.tasks, rider.playable
         # Bound once, not for each command.
+        self._random, self._follow = rider.random.random, reactor.follow
         self._answer, self._fail, self._start, self._next = (
             self._replied, self._failed, self._due, self._ended)
 
@@ -81,13 +86,15 @@ class Lane:
 
     def _go_on(self) -> bool:
         """The next tasks."""
-        rider = self._rider
+        rider, tasks = self._rider, self._tasks
         while self._left and rider._state != STOPPING and not self._queue:
-            if rider.quota == 0:
-                break
-            tasks = rider.tasks
-            task = tasks[int(rider.random.random() * len(tasks))]
-            if (self._is_paced and self._is_early(task)) or self._begin(task):
+            task = tasks[int(self._random() * len(tasks))]
+            if self._is_paced:
+                if rider.quota == 0:
+                    break
+                if self._is_early(task):
+                    return True
+            if self._begin(task):
                 return True
         return False
 
@@ -110,13 +117,13 @@ class Lane:
         return True
 
     def _begin(self, task: Any) -> bool:
-        playable = self._rider.playable.get(task)
-        if playable is None or self._connection.is_closed:
+        known = self._playable.get(task)
+        if known is None or self._connection.is_closed:
             self._handed, self._left = task, 0
             return False
         self._left -= 1
-        use_case, name, operation = playable
-        step = self._player.begin(use_case, name, operation(), self._rider.intended)
+        labels, operation = known
+        step = self._player.begin(labels, operation(), self._rider.intended)
         if type(step) is tuple:
             self._connection.ask(step, self._answer, self._fail)
             return True
@@ -131,7 +138,7 @@ class Lane:
             if type(step) is Pipeline:
                 self._connection.ask_all(step.commands, self._answer, self._fail)
                 return True
-            seconds = seconds_of(step)
+            seconds = self._player.compute_seconds()
             if seconds > 0.0:
                 self._reactor.at(perf_counter() + seconds, self._computed)
                 return True
@@ -141,11 +148,11 @@ class Lane:
     def _replied(self, reply: Any) -> None:
         try:
             step = self._player.replied(reply)
+            if step is None:
+                self._follow(self._next)
+                return
             if type(step) is tuple:
                 self._connection.ask(step, self._answer, self._fail)
-                return
-            if step is None:
-                self._reactor.follow(self._next)
                 return
             is_waiting = self._pursue(step) or self._go_on()
         except Exception as error:  # in the application's code, or in what uses this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from time import perf_counter
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -14,7 +15,11 @@ from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.routing import Link
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
-__all__ = ["Played", "Player", "seconds_of"]
+__all__ = ["Played", "Player"]
+
+_OF_ONE_KEY = TRACED - {"DEL"}
+_BROKEN: Step = ()
+"""In place of the step of an operation that has raised something, or was closed."""
 
 
 class Player:
@@ -25,20 +30,28 @@ class Player:
     `failed`; `outcome` says how it ended.
     """
 
+    _answered: float
     _began_step: float
     _computed: tuple[tuple[float, float], ...]  # when each computation began, and its seconds
-    _started: float
-    _step: Step
+    _held: list[Played] | None
+    _intended: float | None
+    _labels: Labels
+    _only_us: int
 
-    __slots__ = ("_answered", "_began_step", "_computed", "_held", "_intended", "_known_labels", "_labels",
-                 "_only", "_only_us", "_operation", "_recorder", "_started", "_step", "connection",
-                 "outcome")
+    __slots__ = (
+        "_answered", "_began_step", "_computed", "_course", "_go", "_held", "_intended", "_is_plain",
+        "_labels", "_only", "_only_us", "_recorder", "_started", "_step",
+        "connection", "outcome")
 
     def __init__(self, connection: Link, recorder: Recorder) -> None:
         self.connection = connection
         self.outcome = OK
         self._recorder = recorder
-        self._known_labels: dict[str, Labels] = {}
+        self._started = 0.0
+        self._only = ""  # the first command, until a second one shows that it was not the whole
+        self._step: Step | None = None
+        self._set_out()
+        self._forget()
 
     def play(self, use_case: str, name: str, operation: Operation, intended: float | None = None,
              held: list[Played] | None = None) -> str:
@@ -46,19 +59,21 @@ class Player:
 
         `intended` is the start that the schedule asked for, on `time.perf_counter`; None in a closed loop,
         where the operation is meant to start when its first command leaves (when its connection has to be
-        opened: before that). Compute waits of the application are left out of all clocks.
+        opened: before that). Compute waits of the application are left out of all clocks. What is to be
+        recorded goes into `held`, where there is one, for the caller to judge and `record`.
         """
-        connection = self.connection
+        labels, connection = self._recorder.labels(use_case, name), self.connection
         if connection.is_closed:
             if intended is None:
                 intended = perf_counter()
             try:
                 connection.connect()
             except (OSError, ReplyError) as error:
-                self._enter(use_case, name, operation, intended, held)
+                operation.close()
+                self.begin(labels, _nothing_asked(), intended, held)
                 self.unreachable(error)
                 return self.outcome
-        step = self.begin(use_case, name, operation, intended, held)
+        step = self.begin(labels, operation, intended, held)
         try:
             while step is not None:
                 if type(step) is tuple:
@@ -67,59 +82,73 @@ class Player:
                     reply = connection.pipeline(step.commands)
                 else:
                     reply = None
-                    gevent.sleep(seconds_of(step))
+                    gevent.sleep(self.compute_seconds())
                 step = self.replied(reply)
         except OSError as error:
             self.failed(error)
         return self.outcome
 
-    def begin(self, use_case: str, name: str, operation: Operation, intended: float | None = None,
+    def begin(self, labels: Labels, operation: Operation, intended: float | None = None,
               held: list[Played] | None = None) -> Step | None:
-        """Begin an operation, with the arguments of `play`; its first step."""
-        self._enter(use_case, name, operation, intended, held)
-        return self._send(None)
+        """Begin an operation, with `intended` and `held` as `play` has them; its first step."""
+        if self._step is not None:  # the last one was left in its middle
+            self._abandon()
+            self._forget()
+        if held is not None:
+            self._held, self._is_plain = held, False
+        self._labels, self._intended, self._started, self._only = labels, intended, 0.0, ""
+        self._step = step = self._go(operation)
+        return step
 
     def replied(self, reply: Any) -> Step | None:
         """Take the reply to the last step: a pipeline's is a list, a computation's None. The next step."""
         step, connection, recorder = self._step, self.connection, self._recorder
-        failed = None
         command: Any
         if type(step) is tuple:
             command = step[0]
+            failed = None
             if type(reply) is ReplyError:
                 failed = reply
-            elif command in TRACED and (
-                    crc32(step[1].encode()) < recorder.access_below or command == "DEL"):  # type: ignore[union-attr]
-                self._trace(connection.answered, step, reply)
+            elif command in _OF_ONE_KEY:
+                if crc32(step[1].encode()) < recorder.access_below:  # type: ignore[union-attr]
+                    self._trace(step, reply)
+            elif command == "DEL":
+                self._trace(step, None)
         elif type(step) is Pipeline:
-            command = "+".join(str(part[0]) for part in step.commands)
-            failed = _first_error(reply)
-            if failed is None:
-                for part in step.commands:
-                    if part[0] in TRACED:
-                        self._trace(connection.answered, part, None)
+            command, failed = self._look_through(step, reply)
         else:
-            self._computed = *self._computed, (self._began_step, perf_counter() - self._began_step)
-            return self._send(reply)
+            return self._take_computation()
         self._answered = answered = connection.answered
         if answered >= recorder.second_ends:
             recorder.roll(answered)
-        sent = connection.sent
-        took_us = int((answered - sent) * 1e6)
-        if not self._started:
-            self._started = sent
-            if failed is None:
+        took_us = int((answered - connection.sent) * 1e6)
+        if self._started:
+            if self._only:
+                self._record_only()
+        else:
+            self._started = connection.sent
+            if self._is_plain and failed is None:
                 self._only, self._only_us = command, took_us
-                return self._send(reply)
-        elif self._only:
-            self._record_only()
-        if failed is None:
+        if not self._only:
+            if failed is not None:
+                recorder.samples.append(self._labels.failed_command(command) + took_us)
+                self._end_early(ERROR, str(failed))
+                return None
             labels = self._labels
             recorder.samples.append((labels.commands.get(command) or labels.command(command)) + took_us)
-            return self._send(reply)
-        recorder.samples.append(self._labels.failed_command(command) + took_us)
-        self._end_early(ERROR, str(failed))
-        return None
+        self._step = step = self._go(reply)
+        return step
+
+    def compute_seconds(self) -> float:
+        """How long the application computes outside Redis, which the last step says, from now on.
+
+        Raises TypeError for what is no step at all.
+        """
+        step = self._step
+        if type(step) is not Compute:
+            raise TypeError(f"an operation yields commands, pipelines and computations, not {step!r}")
+        self._began_step = perf_counter()
+        return step.seconds
 
     def failed(self, error: OSError) -> None:
         """The connection was lost in the middle of the operation, or did not answer in time."""
@@ -143,31 +172,71 @@ class Player:
         self._answer_at(now)
         self._end_early(ERROR, why)
 
-    def _enter(self, use_case: str, name: str, operation: Operation, intended: float | None,
-               held: list[Played] | None) -> None:
-        labels = self._known_labels.get(name)
-        if labels is None:
-            labels = self._known_labels[name] = Labels(self._recorder, use_case, name)
-        self._labels, self._operation, self._intended, self._held = labels, operation, intended, held
-        self._started, self._computed = 0.0, ()
-        self._only = ""  # the first command, until a second one shows that it was not the whole
+    def record(self, played: Played, complaint: str | None = None) -> None:
+        """Record an operation as it ended, or as failed with a caller's complaint."""
+        outcome, labels, recorder = played.outcome, played.labels, self._recorder
+        if complaint is not None:
+            outcome = ERROR
+            recorder.error(labels.use_case, labels.operation, complaint)
+        recorder.samples.append((labels.outcomes.get(outcome) or labels.ended(outcome)) + played.service_us)
+        if played.lateness_us:
+            recorder.samples.append(played.lateness_us)
 
-    def _send(self, reply: Any) -> Step | None:
-        """Give the operation a reply; its next step, or None when that was its end."""
-        try:
-            self._step = step = self._operation.send(reply)
-        except StopIteration as end:
-            outcome: str = end.value
-            if self._only and self._held is None and not self._computed:
-                self._finish_whole(outcome)
+    def _play_on(self) -> Generator[Step | None, Any, None]:
+        """Plays one operation after the other: is sent it, gives its steps, takes their replies, gives None.
+
+        A generator that is driven by itself raises an exception at its end, which takes longer than all that
+        an operation does; one that another one leads only returns (README).
+        """
+        recorder = self._recorder
+        operation = yield None
+        while True:
+            try:
+                self.outcome = outcome = yield from operation
+            except ValueError as error:  # a value that is not the application's, as it notices when it reads
+                self._fail(ERROR, f"unreadable value: {error}")
+            except BaseException:
+                self._step = _BROKEN
+                raise
             else:
-                self._finish(outcome)
-            return None
-        except ValueError as error:  # a value that is not the application's, as it notices when it reads it
-            self._end_early(ERROR, f"unreadable value: {error}")
-            return None
-        if type(step) is Compute:
-            self._began_step = perf_counter()
+                only = self._only
+                if only:  # an operation of one command, as most are: its time is the command's
+                    labels, intended, samples = self._labels, self._intended, recorder.samples
+                    whole = only, outcome
+                    samples.append(
+                        (labels.whole.get(whole) or labels.whole_operation(only, outcome)) + self._only_us)
+                    if intended is not None and (lateness_us := to_us(self._started - intended)):
+                        samples.append(lateness_us)
+                else:
+                    self._finish(outcome)
+            operation = yield None
+
+    def _set_out(self) -> None:
+        self._course = self._play_on()
+        self._go = self._course.send
+        self._go(None)
+
+    def _abandon(self) -> None:
+        """Close the operation where it stands."""
+        self._course.close()
+        self._step = None
+        self._set_out()
+
+    def _look_through(self, step: Pipeline, replies: list[Any]) -> tuple[str, ReplyError | None]:
+        """A pipeline's name, and the first error that it was answered with."""
+        failed = _first_error(replies)
+        if failed is None:
+            for part in step.commands:
+                if part[0] in TRACED:
+                    self._trace(part, None)
+        return "+".join(str(part[0]) for part in step.commands), failed
+
+    def _take_computation(self) -> Step | None:
+        if self._only:
+            self._record_only()
+        self._is_plain = False
+        self._computed = *self._computed, (self._began_step, perf_counter() - self._began_step)
+        self._step = step = self._go(None)
         return step
 
     def _lose(self, outcome: str, error: Exception) -> None:
@@ -184,18 +253,12 @@ class Player:
             self._recorder.roll(now)
 
     def _end_early(self, outcome: str, why: str) -> None:
-        self._operation.close()
+        self._abandon()
+        self._fail(outcome, why)
+
+    def _fail(self, outcome: str, why: str) -> None:
         self._recorder.error(self._labels.use_case, self._labels.operation, why)
         self._finish(outcome)
-
-    def _finish_whole(self, outcome: str) -> None:
-        """The end of an operation of one command, as most are: its time is the command's, in few steps."""
-        labels, samples, intended = self._labels, self._recorder.samples, self._intended
-        whole = self._only, outcome
-        self.outcome = outcome
-        samples.append((labels.whole.get(whole) or labels.whole_operation(*whole)) + self._only_us)
-        if intended is not None and (lateness_us := to_us(self._started - intended)):
-            samples.append(lateness_us)
 
     def _finish(self, outcome: str) -> None:
         if self._only:
@@ -213,24 +276,21 @@ class Player:
             self.record(played)
         else:
             self._held.append(played)
+        self._forget()
+
+    def _forget(self) -> None:
+        """The next operation is a plain one, until it shows that it is not."""
+        self._held = None
+        self._computed = ()
+        self._is_plain = True
 
     def _record_only(self) -> None:
         labels, only = self._labels, self._only
         self._recorder.samples.append((labels.commands.get(only) or labels.command(only)) + self._only_us)
         self._only = ""
 
-    def record(self, played: Played, complaint: str | None = None) -> None:
-        """Record an operation as it ended, or as failed with a caller's complaint."""
-        outcome, labels, recorder = played.outcome, played.labels, self._recorder
-        if complaint is not None:
-            outcome = ERROR
-            recorder.error(labels.use_case, labels.operation, complaint)
-        recorder.samples.append((labels.outcomes.get(outcome) or labels.ended(outcome)) + played.service_us)
-        if played.lateness_us:
-            recorder.samples.append(played.lateness_us)
-
-    def _trace(self, now: float, command: Command, reply: Any) -> None:
-        recorder = self._recorder
+    def _trace(self, command: Command, reply: Any) -> None:
+        recorder, now = self._recorder, self.connection.answered
         op = str(command[0]).lower()
         for key in command[1:] if op == "del" else command[1:2]:
             if crc32(str(key).encode()) < recorder.access_below:
@@ -246,11 +306,10 @@ class Played(NamedTuple):
     labels: Labels
 
 
-def seconds_of(step: Step) -> float:
-    """How long the application computes outside Redis. Raises TypeError for what is no step at all."""
-    if type(step) is not Compute:
-        raise TypeError(f"an operation yields commands, pipelines and computations, not {step!r}")
-    return step.seconds
+def _nothing_asked() -> Operation:
+    """In place of an operation whose first step is not even asked for: its connection cannot be had."""
+    yield ()
+    return ERROR
 
 
 def _value_and_ttl(op: str, command: Command, reply: Any) -> tuple[int | None, float | None]:

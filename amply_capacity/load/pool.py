@@ -17,8 +17,9 @@ from gevent import getcurrent
 from gevent.pool import Group
 
 from amply_capacity.load.client import ReplyError
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING, Rider
-from amply_capacity.load.player import Player, seconds_of
+from amply_capacity.load.player import Player
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.routing import Askable
@@ -132,10 +133,10 @@ class Pool:
             connection.close()
 
     def _begin(self, task: Any, intended: float) -> None:
-        use_case, name, operation = self._rider.playable[task]
+        labels, operation = self._rider.playable[task]
         one = self._idle.pop() if self._idle else _Running(self, self._recorder)
         self._running += 1
-        one.begin(use_case, name, operation, intended)
+        one.begin(labels, operation, intended)
 
     def _draw(self) -> bool:
         """Choose the next task and its start; whether there is one."""
@@ -191,10 +192,10 @@ class _Running:
         self._held: Askable | None = None
         self._answer, self._fail = self._replied, self._failed  # bound once, not for each command
 
-    def begin(self, use_case: str, name: str, operation: Callable[[], Operation], intended: float) -> None:
+    def begin(self, labels: Labels, operation: Callable[[], Operation], intended: float) -> None:
         """Begin the operation; the pool hears when it has ended."""
         try:
-            self._pursue(self._player.begin(use_case, name, operation(), intended))
+            self._pursue(self._player.begin(labels, operation(), intended))
         except Exception as error:
             self._break(error)
 
@@ -207,7 +208,7 @@ class _Running:
                     return
                 player.refused(TOO_MANY)
                 break
-            seconds = seconds_of(step)
+            seconds = player.compute_seconds()
             if seconds > 0.0:
                 self._pool.after(seconds, self._computed)
                 return

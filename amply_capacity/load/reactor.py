@@ -22,13 +22,13 @@ from typing import Any, Protocol
 from gevent import getcurrent
 from gevent.monkey import get_original
 
-__all__ = ["READ", "WRITE", "Reactor", "Served"]
+__all__ = ["BUFFER_BYTES", "READ", "WRITE", "Reactor", "Served"]
 
 READ, WRITE = 1, 4
 """EPOLLIN and EPOLLOUT (sys/epoll.h)."""
 _LIBEV_READ, _LIBEV_WRITE = 1, 2
 _ATTRIBUTE = "amply_reactor"
-_BUFFER_BYTES = 65536
+BUFFER_BYTES = 65536
 _MOST_EVENTS = 256
 _AT_A_STRETCH_SECONDS = 1e-3
 """What else the process does (Locust's own greenlets, time-outs) waits as long at most."""
@@ -45,7 +45,8 @@ class Served(Protocol):
 
     def leave(self, packed: bytes) -> None: ...
 
-    def deliver(self, reply: Any) -> None: ...
+    answer: Callable[[Any], None] | None
+    """Who waits for a reply; None when it was closed meanwhile."""
 
 
 class Reactor:
@@ -65,7 +66,7 @@ class Reactor:
     def __init__(self, hub: Any) -> None:
         loop = hub.loop
         self._hub, self._loop, self._pid = hub, loop, os.getpid()
-        self.buffer = bytearray(_BUFFER_BYTES)
+        self.buffer = bytearray(BUFFER_BYTES)
         self.awake_seconds = self.now = 0.0
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
@@ -74,6 +75,7 @@ class Reactor:
         self._following: list[Callable[[], object]] = []
         self.add, self.hand = self._leaving.append, self._replies.append
         self.follow = self._following.append
+        self._watched: set[int] = set()
         self._called: dict[int, Callable[[int], object]] = {}
         self._is_serving = self._is_awake = False
         self._armed_for = 0.0
@@ -101,15 +103,18 @@ class Reactor:
 
     def watch(self, descriptor: int, events: int, call: Callable[[int], object]) -> None:
         """Call in the hub with what has come of `READ` and `WRITE`, or of the end, as long as it is there."""
-        if descriptor in self._called:
+        if descriptor in self._watched:
             self._events.modify(descriptor, events)
         else:
+            self._watched.add(descriptor)
             self._events.register(descriptor, events)
         self._called[descriptor] = call
 
     def forget(self, descriptor: int) -> None:
         """Watch it no longer, if it is watched; before it is closed."""
-        if self._called.pop(descriptor, None) is not None:
+        if descriptor in self._watched:
+            self._watched.remove(descriptor)
+            self._called[descriptor] = _not_watched  # of a turn that goes on it may be called yet
             self._events.unregister(descriptor)
 
     def at(self, due: float, wake: Callable[[], object]) -> None:
@@ -169,14 +174,15 @@ class Reactor:
                         connection.leave(packed)
                 ready = poll(0, _MOST_EVENTS)
                 for descriptor, events in ready:
-                    call = called.get(descriptor)
-                    if call is not None:
-                        call(events)
+                    called[descriptor](events)
                 if replies:
                     handed = replies[:]
                     replies.clear()
                     for connection, reply in handed:
-                        connection.deliver(reply)
+                        answer = connection.answer
+                        if answer is not None:
+                            connection.answer = None
+                            answer(reply)
                 if following:
                     followers = following[:]
                     following.clear()
@@ -214,6 +220,10 @@ class Reactor:
 
 
 def _nothing() -> None:
+    pass
+
+
+def _not_watched(_events: int) -> None:
     pass
 
 

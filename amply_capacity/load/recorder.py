@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Access, Kind, Label, RawBatch
 
 __all__ = ["TRACED", "Recorder", "to_us"]
@@ -50,6 +51,7 @@ class Recorder:
         self._filled: list[tuple[int, array[int]]] = []
         self._labels: list[Label] = [()]  # no label is 0, which is a lateness; and a look-up may end in `or`
         self._label_ids: dict[Label, int] = {}
+        self._by_operation: dict[tuple[str, str], Labels] = {}
         self._accesses: list[Access] = []
         self._access_limit = max_accesses_per_second
         self._accesses_in_second = 0
@@ -64,6 +66,13 @@ class Recorder:
             number = self._label_ids[kinds] = len(self._labels)
             self._labels.append(kinds)
         return number << TIME_BITS
+
+    def labels(self, use_case: str, operation: str) -> Labels:
+        """The labels of that operation: the same for all clients, whose every operation looks into them."""
+        labels = self._by_operation.get((use_case, operation))
+        if labels is None:
+            labels = self._by_operation[use_case, operation] = Labels(self.label, use_case, operation)
+        return labels
 
     def roll(self, now: float) -> None:
         """Begin the second in which `now`, of the recorder's clock, lies; due when `now >= second_ends`."""

@@ -70,7 +70,7 @@ class RedisUser(User):  # type: ignore[misc]
         self._operations = {name: (known.use_case, getattr(self._application, known.method))
                             for name, known in OPERATIONS.items()}
         self.playable = {
-            task: (task.use_case, task.operation,
+            task: (campaign.recorder.labels(task.use_case, task.operation),
                    campaign.followed(task.use_case, task.operation, task.bound(self)))
             for task in self.tasks if hasattr(task, "bound")}
         if campaign.options.pool_size is not None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ import gevent
 import pytest
 
 from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint
@@ -117,10 +118,23 @@ def test_a_greenlet_killed_in_the_middle_leaves_no_reply_for_the_next(connection
 
 def test_a_reply_that_was_read_is_not_delivered_once_its_connection_is_closed(connection: Connection) -> None:
     told: list[Any] = []
+
+    class Earlier:
+        """Somebody whose reply is delivered earlier in the same turn."""
+
+        def __init__(self) -> None:
+            self.answer: Callable[[Any], None] | None = lambda _: connection.close()
+
+        def leave(self, packed: bytes) -> None:
+            raise AssertionError(packed)
+
     connection.connect()
     connection.ask(("ECHO", "first"), told.append, told.append)
-    connection.close()  # by somebody who had their reply earlier in the same turn
-    connection.deliver("first")
+    reactor = Reactor.of(gevent.get_hub())
+    reactor.hand((Earlier(), "x"))
+    reactor.hand((connection, "first"))
+    gevent.sleep(0.01)
+    assert connection.is_closed
     assert told == []
     assert connection.call(("ECHO", "anew")) == "anew"
 

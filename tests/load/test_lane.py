@@ -15,6 +15,7 @@ import pytest
 from batches import tables
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING, Lane
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.player import Player
@@ -31,7 +32,8 @@ class _Rider:
     def __init__(self, **operations: Callable[[], Operation]) -> None:
         self._state = RUNNING
         self.tasks: list[Any] = list(operations)
-        self.playable = {name: ("sessions", name, operation) for name, operation in operations.items()}
+        self.operations = operations
+        self.playable: dict[Any, tuple[Labels, Callable[[], Operation]]] = {}
         self.random = Random(1)
         self.pace: Pace | None = None
         self.think_seconds = 0.0
@@ -49,6 +51,8 @@ class _Track:
         self.player = Player(self.connection, self.recorder)
 
     def lane(self, rider: _Rider) -> Lane:
+        rider.playable = {name: (self.recorder.labels("sessions", name), operation)
+                          for name, operation in rider.operations.items()}
         return Lane(rider, self.player, self.connection, self.reactor)
 
     def rows(self) -> pd.DataFrame:

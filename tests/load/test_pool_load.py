@@ -18,6 +18,7 @@ from batches import tables
 from killable_redis import KillableRedis
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.pool import TOO_MANY, Pool
@@ -37,13 +38,12 @@ _ENOUGH_SECONDS = 20.0
 class _Rider:
     """Plays the given operations in their order, the last one for ever, as many in all as `count`."""
 
-    def __init__(self, operations: Iterable[Callable[[], Operation]], schedule: SteadyRate, reactor: Reactor,
-                 count: int, arrivals: str) -> None:
+    def __init__(self, labels: Labels, operations: Iterable[Callable[[], Operation]], schedule: SteadyRate,
+                 reactor: Reactor, count: int, arrivals: str) -> None:
         script = list(operations)
         self._state = RUNNING
         self.tasks: list[Any] = ["next"]
-        self.playable = {"next": ("sessions", "played",
-                                  lambda: (script.pop(0) if script[1:] else script[0])())}
+        self.playable = {"next": (labels, lambda: (script.pop(0) if script[1:] else script[0])())}
         self.random = Random(1)
         self.pace: Pace | None = Pace(schedule, reactor, positions(arrivals, Random(2)))
         self.think_seconds = 0.0
@@ -67,8 +67,9 @@ class _Worker:
               count: int | None = None, arrivals: str = "constant", schedule: SteadyRate | None = None,
               make: Callable[[], Askable] | None = None) -> tuple[Pool, _Rider, gevent.Greenlet]:
         """A pool that plays; its greenlet ends when all has ended."""
-        rider = _Rider(operations, schedule or SteadyRate(rate, perf_counter()), self.reactor,
-                       count or len(operations), arrivals)
+        rider = _Rider(self.recorder.labels("sessions", "played"), operations,
+                       schedule or SteadyRate(rate, perf_counter()), self.reactor, count or len(operations),
+                       arrivals)
         pool = Pool(rider, self.recorder, make or self.make, self.reactor, size, self.faults.append)
         self.pools.append(pool)
 

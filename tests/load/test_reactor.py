@@ -162,12 +162,16 @@ def test_a_turn_reads_all_then_delivers_all_then_lets_all_go_on(reactor: Reactor
         def __init__(self, number: int) -> None:
             self.ours, self.theirs = socket.socketpair()
             self.number = number
+            self.answer: Callable[[bytes], None] | None = self.take
+
+        def leave(self, packed: bytes) -> None:
+            raise AssertionError(packed)
 
         def read(self, _events: int) -> None:
             done.append(("read", self.number))
             reactor.hand((self, self.ours.recv(9)))
 
-        def deliver(self, reply: bytes) -> None:
+        def take(self, reply: bytes) -> None:
             done.append((f"delivered {reply.decode()}", self.number))
             reactor.follow(lambda: done.append(("went on", self.number)))
 
