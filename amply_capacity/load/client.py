@@ -112,7 +112,8 @@ class Connection:
             self._arm()
         self.sent = _NOT_YET
         self.answer, self._fail = answer, fail
-        self._add((self, pack_command(command)))
+        add = self._add
+        add((self, pack_command(command)))
 
     def ask_all(self, commands: Iterable[Command], answer: Callable[[list[Any]], None],
                 fail: Callable[[OSError], None]) -> None:
@@ -178,7 +179,8 @@ class Connection:
             return  # closed meanwhile
         self.sent = perf_counter()
         try:
-            count = self._send(packed)
+            send = self._send
+            count = send(packed)
         except BlockingIOError:
             count = 0
         except OSError as error:
@@ -231,13 +233,14 @@ class Connection:
         if self.answer is None:
             self._disarm()  # what it is, the next command will see; until then it must not wake the hub
             return
-        buffer = self._buffer
+        buffer, receive = self._buffer, self._receive
+        feed, gets, hand = self._feed, self._gets, self._hand
         try:
-            count = self._receive(buffer)
-            self._feed(buffer, 0, count)
+            count = receive(buffer)
+            feed(buffer, 0, count)
             if count == BUFFER_BYTES:
                 self._receive_more()
-            reply = self._gets()
+            reply = gets()
         except BlockingIOError:
             return
         except OSError as error:
@@ -250,7 +253,7 @@ class Connection:
                 self._end(ConnectionResetError("the server closed the connection"))
             return
         self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
-        self._hand((self, reply))
+        hand((self, reply))
 
     def _receive_more(self) -> None:
         """Take what did not fit into the buffer: of bytes that TLS has decrypted, no watcher tells."""

@@ -86,9 +86,9 @@ class Lane:
 
     def _go_on(self) -> bool:
         """The next tasks."""
-        rider, tasks = self._rider, self._tasks
+        rider, random, tasks = self._rider, self._random, self._tasks
         while self._left and rider._state != STOPPING and not self._queue:
-            task = tasks[int(self._random() * len(tasks))]
+            task = tasks[int(random() * len(tasks))]
             if self._is_paced:
                 if rider.quota == 0:
                     break
@@ -149,7 +149,8 @@ class Lane:
         try:
             step = self._player.replied(reply)
             if step is None:
-                self._follow(self._next)
+                follow = self._follow
+                follow(self._next)
                 return
             if type(step) is tuple:
                 self._connection.ask(step, self._answer, self._fail)

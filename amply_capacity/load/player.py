@@ -97,7 +97,8 @@ class Player:
         if held is not None:
             self._held, self._is_plain = held, False
         self._labels, self._intended, self._started, self._only = labels, intended, 0.0, ""
-        self._step = step = self._go(operation)
+        go = self._go
+        self._step = step = go(operation)
         return step
 
     def replied(self, reply: Any) -> Step | None:
@@ -136,7 +137,8 @@ class Player:
                 return None
             labels = self._labels
             recorder.samples.append((labels.commands.get(command) or labels.command(command)) + took_us)
-        self._step = step = self._go(reply)
+        go = self._go
+        self._step = step = go(reply)
         return step
 
     def compute_seconds(self) -> float:
