@@ -7,7 +7,7 @@ import time
 from typing import Any, Protocol
 
 from amply_capacity.catalog.nodes import NodeType, node_type
-from amply_capacity.load.run_queue import run_queue_seconds
+from amply_capacity.load.cpu_wait import run_queue_seconds
 from amply_capacity.load.wire import Open
 from amply_capacity.target.endpoint import Endpoint, connect, explained
 from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row

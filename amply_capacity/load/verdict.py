@@ -51,6 +51,11 @@ def judge(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any],
         symptom = (f"it got {busiest.median():.0f} % of a core, and waited for one in another "
                    f"{marks['wait_percent'].median():.0f} % of the time")
         remedy = f"leave it {_cores(processes)} of its own, or load from another host with --worker"
+    elif cause == "stolen":
+        symptom = (f"it got {busiest.median():.0f} % of a core, which the hypervisor gave to others for "
+                   f"{marks['stolen_percent'].median():.0f} % of the time")
+        remedy = ("load from a machine whose cores are its own (no burstable one without credits), or spread "
+                  "the load over hosts with --worker")
     else:
         symptom = f"its event loop stood still for up to {marks['lag_ms'].max():.0f} ms"
         remedy = f"leave it {_cores(processes)} of its own: something else stops it"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import gevent
 
 from amply_capacity.load.campaign import Campaign
-from amply_capacity.load.run_queue import run_queue_seconds
+from amply_capacity.load.cpu_wait import StolenTime, run_queue_seconds
 
 __all__ = ["Watch"]
 
@@ -19,18 +19,21 @@ class Watch:
 
     Its figures: `second`; `seconds`, the time that it covers, more than 1 where the loop stood still beyond
     the second's end; `cpu_percent` of a core, all threads, without `awake_percent`, in which the loop was
-    only kept awake for the next start; `wait_percent`, ready to run but without a CPU; `lag_ms`, the longest
-    delay of a timer; `pid`; `role`: alone, master or worker; `worker`, its share.
+    only kept awake for the next start; `wait_percent`, ready to run but without a CPU; `stolen_percent`, its
+    core's that the hypervisor gave to others; `lag_ms`, the longest delay of a timer; `pid`; `role`: alone,
+    master or worker; `worker`, its share.
     """
 
     def __init__(self, campaign_now: Callable[[], Campaign | None], role: str) -> None:
         self._campaign_now, self._role = campaign_now, role
+        self._stolen = StolenTime()
         self.worker: int | None = None
         """The share of the population that this process plays, as a worker."""
 
     def run(self) -> None:
         """Watch until the greenlet is killed."""
         self._wait_until(float(int(time.time()) + 1))
+        self._stolen.seconds()
         while True:
             self._one_second()
 
@@ -53,6 +56,9 @@ class Watch:
         waited_now = run_queue_seconds()
         if waited is not None and waited_now is not None:
             detail["wait_percent"] = round(100.0 * (waited_now - waited) / elapsed, 2)
+        stolen = self._stolen.seconds()
+        if stolen is not None:
+            detail["stolen_percent"] = round(100.0 * stolen / elapsed, 2)
         if self.worker is not None:
             detail["worker"] = self.worker
         campaign = self._campaign_now()

@@ -40,11 +40,13 @@ class Bottleneck:
     worker: int | None
     """The worker's share of the population; None for the only process."""
     cause: str
-    """cpu: it used up its core; starved: it wanted a core and was not given one; stalled: its event loop
-    stood still."""
+    """cpu: it used up its core; starved: it wanted a core and was not given one; stolen: the core itself was
+    not, since the hypervisor ran others; stalled: its event loop stood still."""
     cpu_percent: float
     wait_percent: float | None
     """Time on the run queue, in percent of the second; None where the system does not tell."""
+    stolen_percent: float | None
+    """Its core's time that the hypervisor gave to others, likewise."""
     lag_ms: float
     """The longest delay of the event loop in that second."""
     late_ms: float | None
@@ -56,9 +58,9 @@ def bottlenecks(events: pd.DataFrame, requests: pd.DataFrame, arrivals: str,
     """The bottlenecks from second `first` to `last`; `events` with their details as dicts.
 
     Closed loop: a process set the pace when it had no time to spare, waited a quarter of the second for a
-    CPU, or stood still for a tenth of it. Open loop: only where operations left late, and the process
-    explains it. A connection that was busy, since the server was slow, makes them late too: the process then
-    has CPU to spare and its loop does not lag.
+    CPU, its own machine's or the host's, or stood still for a tenth of it. Open loop: only where operations
+    left late, and the process explains it. A connection that was busy, since the server was slow, makes them
+    late too: the process then has CPU to spare and its loop does not lag.
     """
     late = None if arrivals == "closed" else _late_ms(requests, first, last)
     found = []
@@ -71,8 +73,9 @@ def bottlenecks(events: pd.DataFrame, requests: pd.DataFrame, arrivals: str,
             cause = _cause(detail, late_ms) if first <= second <= last else None
             if cause is not None:
                 found.append(Bottleneck(
-                    second, int(detail["pid"]), detail.get("worker"), cause, float(detail["cpu_percent"]),
-                    detail.get("wait_percent"), float(detail["lag_ms"]), late_ms))
+                    second, int(detail["pid"]), detail.get("worker"), cause,
+                    float(detail["cpu_percent"]), detail.get("wait_percent"), detail.get("stolen_percent"),
+                    float(detail["lag_ms"]), late_ms))
     return found
 
 
@@ -87,19 +90,21 @@ def bottleneck_rows(found: Iterable[Bottleneck]) -> list[dict[str, Any]]:
 
 
 def _cause(detail: dict[str, Any], late_ms: float | None) -> str | None:
-    cpu, wait, lag_ms = detail["cpu_percent"], detail.get("wait_percent") or 0.0, detail["lag_ms"]
+    cpu, lag_ms, stolen = detail["cpu_percent"], detail["lag_ms"], detail.get("stolen_percent") or 0.0
+    wait = (detail.get("wait_percent") or 0.0) + stolen
+    for_want_of_cpu = "stolen" if stolen > 0.5 * wait else "starved"
     if late_ms is not None and late_ms < LATE_MS:
         return None
     if cpu >= BUSY_PERCENT:
         return "cpu"
     if cpu + wait >= BUSY_PERCENT or wait >= STARVED_PERCENT:
-        return "starved"
+        return for_want_of_cpu
     stalled_ms = STALL_MS if late_ms is None else max(LATE_MS, _EXPLAINING_SHARE * late_ms)
     if lag_ms < stalled_ms:
         return None
     # A loop that stood still for want of a CPU shows its wait; else it was stopped, or blocked by itself.
     waited_ms = 10.0 * wait * detail["seconds"]
-    return "starved" if waited_ms >= _EXPLAINING_SHARE * lag_ms else "stalled"
+    return for_want_of_cpu if waited_ms >= _EXPLAINING_SHARE * lag_ms else "stalled"
 
 
 def _late_ms(requests: pd.DataFrame, first: int, last: int) -> dict[int, float]:

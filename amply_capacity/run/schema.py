@@ -122,12 +122,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("time_s", _NUMBER, "Unix time"),
         Column("kind", "string", "phase, error, generator, host, finding, knee, drill or failover"),
         Column("name", "string",
-               "what began or happened. Of a generator process: load (its own CPU, wait and lag in a "
-               "second), bottleneck (it, not the server, held the load back in that second), worker lost, "
-               "worker back, worker joined, clock skew. Of a host: server starved (other processes kept a "
-               "local server from its CPU for more than 2 % of that second). Of a knee search: began (its "
-               "objectives), step (a rate, its measured seconds and verdict), ended (the knee, as in "
-               "run.json)"),
+               "what began or happened. Of a generator process: load (its own CPU, its wait for one, what "
+               "the hypervisor took and its lag in a second), bottleneck (it, not the server, held the load "
+               "back in that second), worker lost, worker back, worker joined, clock skew. Of a host: server "
+               "starved (other processes kept a local server from its CPU for more than 2 % of that second). "
+               "Of a knee search: began (its objectives), step (a rate, its measured seconds and verdict), "
+               "ended (the knee, as in run.json)"),
         Column("detail", "string", "JSON object of its figures"),
     ),
 }

@@ -91,6 +91,14 @@ def test_a_process_that_wants_a_core_and_is_not_given_one_is_starved() -> None:
     assert "leave it a core of its own" in reason
 
 
+def test_a_core_that_the_hypervisor_gave_to_others_is_told_from_one_that_a_neighbour_had() -> None:
+    verdict, reason = _judge(*_every_second(cpu_percent=56.0, wait_percent=1.0, stolen_percent=42.0))
+    assert verdict == "generator-bound"
+    assert "it got 56 % of a core, which the hypervisor gave to others for 42 % of the time" in reason
+    assert "a machine whose cores are its own" in reason
+    assert _judge(*_every_second(cpu_percent=56.0, stolen_percent=9.0)) == ("complete", "")
+
+
 @pytest.mark.parametrize(("wait_percent", "verdict"), [(20.0, "complete"), (30.0, "generator-bound")])
 def test_a_process_that_waits_a_quarter_of_the_second_measured_its_wait(
     wait_percent: float, verdict: str
@@ -122,6 +130,7 @@ class TestOpenLoop:
 
     @pytest.mark.parametrize("noted", [
         {"cpu_percent": 96.0}, {"cpu_percent": 50.0, "wait_percent": 45.0}, {"lag_ms": 30.0},
+        {"cpu_percent": 50.0, "stolen_percent": 45.0}, {"cpu_percent": 10.0, "stolen_percent": 26.0},
     ])
     def test_late_since_the_process_had_no_cpu_is_the_generators(self, noted: dict[str, float],
                                                                  arrivals: str) -> None:

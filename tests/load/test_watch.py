@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -12,10 +14,10 @@ import gevent
 import gevent.monkey
 import pytest
 
-from amply_capacity.load import run_queue
+from amply_capacity.load import cpu_wait
+from amply_capacity.load.cpu_wait import StolenTime, run_queue_seconds
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.run_queue import run_queue_seconds
 from amply_capacity.load.watch import Watch
 
 
@@ -93,6 +95,45 @@ def test_the_wait_for_a_cpu_never_falls() -> None:
 
 def test_where_the_kernel_does_not_tell_nothing_is_noted(monkeypatch: pytest.MonkeyPatch,
                                                          tmp_path: Any) -> None:
-    monkeypatch.setattr(run_queue, "_PROCESSES", tmp_path)
+    monkeypatch.setattr(cpu_wait, "_PROCESSES", tmp_path)
     assert run_queue_seconds() is None
-    assert all("wait_percent" not in noted for noted in _watched(lambda: None))
+    assert StolenTime().seconds() is None
+    assert all(not {"wait_percent", "stolen_percent"} & noted.keys() for noted in _watched(lambda: None))
+
+
+class TestStolenTime:
+    @pytest.fixture
+    def host(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+        """Writes what Linux tells of the core that runs this process and, in ticks, of what each lost."""
+        monkeypatch.setattr(cpu_wait, "_PROCESSES", tmp_path)
+        (tmp_path / "self").mkdir()
+
+        def tell(core: int, *stolen: int) -> None:
+            state = " ".join(["S", *["0"] * 35, str(core), "0", "0"])
+            (tmp_path / "self" / "stat").write_text(f"7 (a (b) c) {state}\n")
+            cores = [f"cpu{number} 9 9 9 9 9 9 9 {ticks} 0 0" for number, ticks in enumerate(stolen)]
+            (tmp_path / "stat").write_text("\n".join(["cpu  9 9 9 9 9 9 9 999 0 0", *cores, "intr 5 0\n"]))
+
+        return tell
+
+    def test_it_is_that_of_the_core_on_which_the_process_runs(self, host: Callable[..., None]) -> None:
+        host(1, 100, 200)
+        stolen = StolenTime()
+        host(1, 900, 250)
+        assert stolen.seconds() == pytest.approx(50 / os.sysconf("SC_CLK_TCK"))
+        assert stolen.seconds() == 0.0
+
+    def test_where_it_changed_its_core_that_which_lost_more_counts(self, host: Callable[..., None]) -> None:
+        host(0, 100, 200, 0)
+        stolen = StolenTime()
+        host(1, 130, 210, 500)
+        assert stolen.seconds() == pytest.approx(30 / os.sysconf("SC_CLK_TCK"))
+
+    @pytest.mark.skipif(StolenTime().seconds() is None, reason="the kernel does not tell")
+    def test_of_this_machine_it_is_told_and_no_more_than_the_time_that_passed(self) -> None:
+        began = perf_counter()
+        stolen = StolenTime()
+        _use_cpu()
+        found = stolen.seconds()
+        assert found is not None
+        assert 0.0 <= found <= perf_counter() - began + 0.02

@@ -24,5 +24,5 @@ def test_a_closed_loop_without_a_pause_is_generator_bound_and_the_remedy_is_a_nu
     assert "raise --processes to " in reason or "of its own" in reason  # where its core was taken from it
     marks = run.events[run.events["name"] == "bottleneck"]
     assert {detail["second"] for detail in marks["detail"]} == run.generator_bound_seconds
-    assert {detail["cause"] for detail in marks["detail"]} <= {"cpu", "starved", "stalled"}
+    assert {detail["cause"] for detail in marks["detail"]} <= {"cpu", "starved", "stolen", "stalled"}
     assert any("the generator was the bottleneck" in warning for warning in digest(run).warnings)

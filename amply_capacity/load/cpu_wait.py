@@ -1,0 +1,64 @@
+"""How long a process has waited for a CPU: what its neighbours cost it, on this machine and on its host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+__all__ = ["StolenTime", "run_queue_seconds"]
+
+_PROCESSES = Path("/proc")
+_PROCESSOR, _STEAL = 38, 8  # fields of /proc/PID/stat and of a core's line in /proc/stat, from 0 (proc(5))
+
+
+def run_queue_seconds(pid: int | None = None) -> float | None:
+    """How long the main thread has waited on a run queue so far, ready to run; None where nobody tells.
+
+    Of this process without a pid, whose main thread is the one in which gevent runs. Second field of
+    /proc/PID/schedstat, ns (Documentation/scheduler/sched-stats.rst).
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((_PROCESSES / str(pid or "self") / "schedstat").read_bytes().split()[1]) / 1e9
+    return None
+
+
+class StolenTime:
+    """How long the hypervisor ran others while the core of this process' main thread had something to run.
+
+    A virtual machine's scheduler knows nothing of it: to the process it is neither CPU nor wait. It is how a
+    burstable instance without credits, and one on a crowded host, get less than their cores. To the kernel's
+    tick, 10 ms as a rule.
+    """
+
+    def __init__(self) -> None:
+        self._core, self._stolen = _core(), _stolen_by_core()
+
+    def seconds(self) -> float | None:
+        """Since the last call, or since it was made; None where nobody tells.
+
+        Where the process has changed its core, of that which lost more.
+        """
+        core, stolen = self._core, self._stolen
+        self._core, self._stolen = _core(), _stolen_by_core()
+        known = {core, self._core} & stolen.keys() & self._stolen.keys()
+        return max((self._stolen[one] - stolen[one] for one in known), default=None)
+
+
+def _core() -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        # The name stands in brackets, and may hold anything.
+        fields = (_PROCESSES / "self" / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[_PROCESSOR - 2])
+    return -1
+
+
+def _stolen_by_core() -> dict[int, float]:
+    found: dict[int, float] = {}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        ticks_per_second = os.sysconf("SC_CLK_TCK")
+        for line in (_PROCESSES / "stat").read_text().splitlines():
+            name, *fields = line.split()
+            if name.startswith("cpu") and name != "cpu":
+                found[int(name[3:])] = int(fields[_STEAL - 1]) / ticks_per_second
+    return found
