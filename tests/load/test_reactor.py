@@ -136,6 +136,8 @@ def test_bytes_and_room_are_told_as_long_as_they_are_there(reactor: Reactor) -> 
 class _Noted:
     """A connection that notes when it may send."""
 
+    answer = None
+
     def __init__(self) -> None:
         self.left: list[tuple[float, bytes]] = []
 
@@ -189,6 +191,33 @@ def test_a_turn_reads_all_then_delivers_all_then_lets_all_go_on(reactor: Reactor
         reactor.forget(one.ours.fileno())
         one.ours.close()
         one.theirs.close()
+
+
+def _work(seconds: float) -> None:
+    until = perf_counter() + seconds
+    while perf_counter() < until:
+        pass
+
+
+@pytest.mark.parametrize(("work_seconds", "is_waited"), [(2e-4, True), (5e-4, False)])
+def test_after_a_long_turn_more_may_come_while_nobody_is_later_than_that(
+        reactor: Reactor, work_seconds: float, is_waited: bool) -> None:
+    late_seconds: list[float] = []
+    sender = _Noted()
+
+    def begin() -> None:
+        due = reactor.now + 1e-5  # not in this turn any more
+        reactor.at(due, lambda: late_seconds.append(reactor.now - due))
+        reactor.add((sender, b"x"))
+        _work(work_seconds)
+
+    before = reactor.awake_seconds
+    for _ in range(20):
+        reactor.at(perf_counter(), begin)
+        gevent.sleep(0.003)
+    _until(lambda: len(late_seconds) == 20)
+    assert min(late_seconds) >= max(work_seconds, 3e-4) - 2e-5
+    assert (reactor.awake_seconds - before > 20 * 5e-5) is is_waited
 
 
 def test_a_load_that_never_pauses_lets_everything_else_run(reactor: Reactor) -> None:
