@@ -34,7 +34,7 @@ def _campaign(endpoint: Endpoint) -> Campaign:
 
 def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
     recorder = Recorder()
-    recorder.samples.append(recorder.label("cache", "cached_read", "", "hit", "service") + 70)
+    recorder.samples.append(recorder.label(("cache", "cached_read", "", "hit", "service")) + 70)
     recorder.access(0.0, "get", "cache:org:stats:1", None, None)
     recorder.access(0.0, "setex", "cache:org:stats:1", 9, 300.0)
     recorder.error("cache", "cached_read", "OOM")
