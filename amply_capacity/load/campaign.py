@@ -7,12 +7,13 @@ from collections.abc import Callable
 from functools import cached_property
 from random import Random
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
 
 from amply_capacity.load.journal import Journal
+from amply_capacity.load.labels import Labels
 from amply_capacity.load.options import Options
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.reactor import Reactor
@@ -56,6 +57,7 @@ class Campaign:
         """Set when every client of this process has played its share of `--iterations`."""
         self._started_clients = self._clients_through = 0
         self._paces: list[Pace] = []
+        self._playable: dict[Any, tuple[Labels, Callable[[], Operation]]] = {}
         self._offered_until = int(time.time())
 
     @cached_property
@@ -111,7 +113,21 @@ class Campaign:
         """The operation, written down where that is asked for."""
         return operation if self.journal is None else self.journal.follow(use_case, name, operation)
 
-    def followed(self, use_case: str, name: str, make: Callable[[], Operation]) -> Callable[[], Operation]:
+    def playable(self, task: Any, user: Any) -> tuple[Labels, Callable[[], Operation]]:
+        """Under which labels a user's task is recorded, and what makes its operations.
+
+        The same object for all users wherever it can be: each command looks into it, and what each client has
+        of its own is in no cache when its turn comes.
+        """
+        known = self._playable.get(task)
+        if known is None:
+            known = (self.recorder.labels(task.use_case, task.operation),
+                     self._followed(task.use_case, task.operation, task.bound(user)))
+            if not task.is_of_user:
+                self._playable[task] = known
+        return known
+
+    def _followed(self, use_case: str, name: str, make: Callable[[], Operation]) -> Callable[[], Operation]:
         """A maker of such operations; the same one where none are written down, since it is called a lot."""
         return make if self.journal is None else lambda: self.follow(use_case, name, make())
 

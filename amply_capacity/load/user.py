@@ -69,10 +69,8 @@ class RedisUser(User):  # type: ignore[misc]
         self._application = campaign.application()
         self._operations = {name: (known.use_case, getattr(self._application, known.method))
                             for name, known in OPERATIONS.items()}
-        self.playable = {
-            task: (campaign.recorder.labels(task.use_case, task.operation),
-                   campaign.followed(task.use_case, task.operation, task.bound(self)))
-            for task in self.tasks if hasattr(task, "bound")}
+        self.playable = {task: campaign.playable(task, self) for task in dict.fromkeys(self.tasks)
+                         if hasattr(task, "bound")}
         if campaign.options.pool_size is not None:
             self._open_once()
         client = campaign.next_client()
@@ -226,7 +224,7 @@ def plays(use_case: str, operation: str) -> Callable[[Callable[[Any], Operation]
     """
 
     def task_of(body: Callable[[Any], Operation]) -> Callable[[Any], None]:
-        return _played_task(use_case, operation, lambda user: partial(body, user))
+        return _played_task(use_case, operation, lambda user: partial(body, user), is_of_user=True)
 
     return task_of
 
@@ -238,16 +236,21 @@ def operation_tasks(mix: Mapping[str, int]) -> dict[Callable[[Any], None], int]:
 
 def _task(name: str) -> Callable[[Any], None]:
     known = OPERATIONS[name]
-    return _played_task(known.use_case, name, lambda user: getattr(user._application, known.method))
+    return _played_task(
+        known.use_case, name, lambda user: getattr(user._application, known.method), is_of_user=False)
 
 
-def _played_task(use_case: str, operation: str,
-                 bound: Callable[[Any], Callable[[], Operation]]) -> Callable[[Any], None]:
-    """A task that a lane can play, from what makes an operation once its user is known."""
+def _played_task(use_case: str, operation: str, bound: Callable[[Any], Callable[[], Operation]], *,
+                 is_of_user: bool) -> Callable[[Any], None]:
+    """A task that a lane can play, from what makes an operation once its user is known.
+
+    Of the application, which all users of a process share, that is the same for all of them.
+    """
 
     def task(user: RedisUser) -> None:
         user.play(use_case, operation, bound(user)())
 
     task.__name__ = operation
     task.use_case, task.operation, task.bound = use_case, operation, bound  # type: ignore[attr-defined]
+    task.is_of_user = is_of_user  # type: ignore[attr-defined]
     return task
