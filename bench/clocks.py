@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from itertools import chain, islice
 from math import exp, sqrt
 from pathlib import Path
@@ -24,6 +25,7 @@ from amply_capacity.run.reader import read_run
 from amply_capacity.traffic.arrivals import SteadyRate, positions
 from bench.awake import awake
 from bench.rig import GENERATOR_CORE, LOCUSTFILES, SCENARIOS, SERVER_CORE, Rig, median_spread, rig
+from bench.theft import watched_cores
 
 __all__ = ["table"]
 
@@ -37,6 +39,8 @@ _CLOSED_SECONDS = 6.0
 _FEW, _MANY = ("-u", "50", "-r", "50"), ("-u", "200", "-r", "200")
 """The maximum and shares of it are of as many clients; a stall needs clients enough to wait in it."""
 _SHARES, _BEYOND = (0.1, 0.3, 0.6), 1.2
+_CATCHING_UP_SECONDS = 4
+"""What was due while a core was away is worked off meanwhile."""
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 
 
@@ -192,22 +196,33 @@ def _delayed(lasted_s: float, most: float) -> float:
 def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
     """In rounds, each with a maximum of its own: the host's mood changes both by half within minutes."""
     found: dict[float, list[_Kept]] = {share: [] for share in (*_SHARES, _BEYOND)}
-    for number in range(_ROUNDS):
-        scratch = folder / f"{traffic.file.stem}-{number}"
-        scratch.mkdir()
-        most = _most(server, scratch, traffic)
-        for share in _SHARES if number else (*_SHARES, _BEYOND):
-            found[share].append(_kept(server, scratch / f"{share}", round(share * most), traffic, number + 1))
+    with watched_cores() as stolen:
+        for number in range(_ROUNDS):
+            scratch = folder / f"{traffic.file.stem}-{number}"
+            scratch.mkdir()
+            most = _most(server, scratch, traffic)
+            for share in _SHARES if number else (*_SHARES, _BEYOND):
+                found[share].append(
+                    _kept(server, scratch / f"{share}", round(share * most), traffic, number + 1, stolen))
     lines = ["", f"Poisson arrivals, {traffic.name}: offered against asked, lateness, what the run says of "
                  "itself; median (range) of the rounds",
              f"{'share of maximum':>16} {'offered / asked':>24} {'late: p50 ms':>24} {'p99 ms':>28} "
-             f"{'CPU %':>18}  verdicts"]
+             f"{'CPU %':>18}  {'p99 ms, host left both cores alone':>36}  verdicts"]
     for share, rounds in found.items():
-        offered, p50_ms, p99_ms, cpu_percent, verdicts, _ = zip(*rounds, strict=True)
+        offered, p50_ms, p99_ms, cpu_percent, verdicts, _, alone, seconds = zip(*rounds, strict=True)
         lines.append(f"{share:>16.0%} {median_spread(offered, 3):>24} {median_spread(p50_ms, 2):>24} "
                      f"{median_spread(p99_ms, 2):>28} {median_spread(cpu_percent):>18}  "
+                     f"{_p99_words(pd.concat(alone), sum(seconds)):>36}  "
                      + ", ".join(verdicts))
     return [*lines, f"beyond it: {found[_BEYOND][0].reason}"]
+
+
+def _p99_words(late: pd.DataFrame, seconds: int) -> str:
+    """Of the seconds in which the hypervisor took nothing, all rounds together, and how many they were."""
+    if late.empty:
+        return f"none of {seconds} s"
+    (p99_us,) = quantiles_us(late["bucket_us"], late["count"], [0.99])
+    return f"{p99_us / 1000.0:.2f} in {late['second'].nunique()} of {seconds} s"
 
 
 class _Kept(NamedTuple):
@@ -220,15 +235,22 @@ class _Kept(NamedTuple):
     cpu_percent: float
     verdict: str
     reason: str
+    alone: pd.DataFrame
+    """Lateness in the seconds in which the hypervisor took nothing of either core, nor just before."""
+    seconds: int
 
 
-def _kept(server: Rig, directory: Path, rate: float, traffic: _Traffic, seed: int) -> _Kept:
+def _kept(server: Rig, directory: Path, rate: float, traffic: _Traffic, seed: int,
+          stolen: Mapping[int, float]) -> _Kept:
     requests = _poisson(server, directory, rate, seed, traffic, _FEW)
     late = requests[(requests["command"] == "") & (requests["clock"] == "lateness")]
     p50, p99 = quantiles_us(late["bucket_us"], late["count"], [0.5, 0.99]) / 1000.0
     manifest: dict[str, Any] = json.loads((directory / "run.json").read_text())
+    alone = [second for second in late["second"].unique()
+             if all(stolen.get(second - ago) == 0.0 for ago in range(_CATCHING_UP_SECONDS))]
     return _Kept(_offered(directory).iloc[1:-1].mean() / rate, p50, p99, _generator_cpu(directory),
-                 manifest["verdict"], manifest["verdict_reason"])
+                 manifest["verdict"], manifest["verdict_reason"],
+                 late[late["second"].isin(alone)], late["second"].nunique())
 
 
 def _ks_probability(most: float) -> float:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["StolenTime", "run_queue_seconds"]
+__all__ = ["StolenTime", "run_queue_seconds", "stolen_by_core"]
 
 _PROCESSES = Path("/proc")
 _PROCESSOR, _STEAL = 38, 8  # fields of /proc/PID/stat and of a core's line in /proc/stat, from 0 (proc(5))
@@ -32,7 +32,7 @@ class StolenTime:
     """
 
     def __init__(self) -> None:
-        self._core, self._stolen = _core(), _stolen_by_core()
+        self._core, self._stolen = _core(), stolen_by_core()
 
     def seconds(self) -> float | None:
         """Since the last call, or since it was made; None where nobody tells.
@@ -40,7 +40,7 @@ class StolenTime:
         Where the process has changed its core, of that which lost more.
         """
         core, stolen = self._core, self._stolen
-        self._core, self._stolen = _core(), _stolen_by_core()
+        self._core, self._stolen = _core(), stolen_by_core()
         known = {core, self._core} & stolen.keys() & self._stolen.keys()
         return max((self._stolen[one] - stolen[one] for one in known), default=None)
 
@@ -53,7 +53,8 @@ def _core() -> int:
     return -1
 
 
-def _stolen_by_core() -> dict[int, float]:
+def stolen_by_core() -> dict[int, float]:
+    """Seconds that each core has lost to the hypervisor so far; empty where nobody tells."""
     found: dict[int, float] = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         ticks_per_second = os.sysconf("SC_CLK_TCK")
