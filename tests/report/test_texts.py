@@ -55,7 +55,9 @@ def test_a_plans_text_shows_its_conclusion_limits_and_months(plan: dict[str, Any
     text = plan_text(plan)
     assert text.splitlines()[0] == conclusion(plan)
     assert f"  {plan['headroom'][-1]['constraint']:<14} unknown" in text
-    assert text.count("unknown") == 3
+    # Its year and month begin the line; what else is unknown depends on what the recording could tell.
+    (month,) = (line for line in text.splitlines() if line.startswith(plan["months"][-1]["month"]))
+    assert month.count("unknown") == 2
     assert f"… and {len(plan['excuses']) - 12} more" in text
 
 
