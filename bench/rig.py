@@ -74,7 +74,7 @@ class Rig:
     def record(self, file: Path, *options: str, seconds: float, run_dir: Path,
                env: dict[str, str] | None = None) -> None:
         """Run a locustfile, pinned, and ask the server nothing beside it: what the run records is enough."""
-        with self._generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
+        with self.generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LONGEST_SECONDS)
             if not (run_dir / "run.json").exists():
@@ -83,12 +83,13 @@ class Rig:
     def readings(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
                  env: dict[str, str] | None = None) -> list[Reading]:
         """Run a locustfile, pinned; readings in the middle of the load."""
-        with self._generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
+        with self.generator(file, *options, seconds=seconds, run_dir=run_dir, env=env) as process:
             return self._watch(process, run_dir)
 
     @contextlib.contextmanager
-    def _generator(self, file: Path, *options: str, seconds: float, run_dir: Path | None,
-                   env: dict[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
+    def generator(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
+                  env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """A locustfile at work, pinned; ended with the block."""
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-t", f"{seconds:g}s",
                    "--only-summary", *options]
         if run_dir is not None:
@@ -114,7 +115,7 @@ class Rig:
         readings: list[Reading] = []
         while process.poll() is None and time.monotonic() < deadline:
             if self._is_under_load(run_dir):
-                readings.append(Reading(time.time(), self._calls(), _cpu_seconds(process.pid)))
+                readings.append(self.reading(process))
             time.sleep(_READING_SECONDS)
         if len(readings) < 2:
             raise _NoLoad("the generator ended before it loaded the server")
@@ -122,6 +123,18 @@ class Rig:
                 if later.calls - earlier.calls > _IDLE_CALLS]
         return [one for one in busy
                 if busy[0].time_s + _WARM_UP_SECONDS < one.time_s < busy[-1].time_s - _COOL_DOWN_SECONDS]
+
+    def await_load(self) -> None:
+        """Until a generator that records no run has connected its clients. Raises RuntimeError."""
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        while not self._is_under_load(None):
+            if time.monotonic() > deadline:
+                raise _NoLoad("the generator connected no clients")
+            time.sleep(_READING_SECONDS)
+
+    def reading(self, process: subprocess.Popen[bytes]) -> Reading:
+        """What that generator and all it started have got out of the server so far."""
+        return Reading(time.time(), self._calls(), _cpu_seconds(process.pid))
 
     def _is_under_load(self, run_dir: Path | None) -> bool:
         """For a scenario of ours: the run has begun. Else the server has many clients."""
