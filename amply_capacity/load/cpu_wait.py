@@ -9,7 +9,8 @@ from pathlib import Path
 __all__ = ["StolenTime", "run_queue_seconds", "stolen_by_core"]
 
 _PROCESSES = Path("/proc")
-_PROCESSOR, _STEAL = 38, 8  # fields of /proc/PID/stat and of a core's line in /proc/stat, from 0 (proc(5))
+_PROCESSOR, _STEAL = 36, 7
+"""Of /proc/PID/stat and of a core's line in /proc/stat: places after the name, from 0 (proc(5))."""
 
 
 def run_queue_seconds(pid: int | None = None) -> float | None:
@@ -49,7 +50,7 @@ def _core() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         # The name stands in brackets, and may hold anything.
         fields = (_PROCESSES / "self" / "stat").read_text().rpartition(")")[2].split()
-        return int(fields[_PROCESSOR - 2])
+        return int(fields[_PROCESSOR])
     return -1
 
 
@@ -61,5 +62,5 @@ def stolen_by_core() -> dict[int, float]:
         for line in (_PROCESSES / "stat").read_text().splitlines():
             name, *fields = line.split()
             if name.startswith("cpu") and name != "cpu":
-                found[int(name[3:])] = int(fields[_STEAL - 1]) / ticks_per_second
+                found[int(name[3:])] = int(fields[_STEAL]) / ticks_per_second
     return found

@@ -186,6 +186,46 @@ def test_a_value_that_the_application_cannot_read_is_an_error_and_no_traceback(p
     assert tables(player._recorder.drain()).events[0]["name"].startswith("unreadable value")
 
 
+def test_an_operation_that_raises_is_the_callers_and_the_next_one_begins_anew(player: Player) -> None:
+    def broken() -> Operation:
+        yield ("GET", "k")
+        raise KeyError("a bug")
+
+    def broken_at_once() -> Operation:
+        raise KeyError("at once")
+        yield ()
+
+    for operation in (broken, broken_at_once, broken):
+        with pytest.raises(KeyError):
+            _play(player, operation())
+        assert _play(player, _steps(("SET", "k", "v"), ("GET", "k"))) == "ok"
+    assert _rows(player).query("command == 'SET'")["count"].sum() == 3
+
+
+def test_an_operation_left_in_its_middle_is_closed_and_leaves_nothing_to_the_next(player: Player) -> None:
+    closed: list[str] = []
+
+    def left() -> Operation:
+        try:
+            yield ("GET", "k")
+            yield Compute(0.0)
+            yield ("GET", "k")
+        finally:
+            closed.append("closed")
+        return "ok"
+
+    held: list[Any] = []
+    assert _play(player, _steps(("SET", "k", "v"))) == "ok"  # connected
+    labels = player._recorder.labels("sessions", "left")
+    assert player.begin(labels, left(), None, held) == ("GET", "k")
+    assert type(player.replied(player.connection.call(("GET", "k")))) is Compute
+    assert _play(player, _steps(("GET", "k"))) == "ok"
+    assert closed == ["closed"]
+    assert held == []
+    whole = _rows(player).query("operation == 'validate' and command == '' and clock == 'response'")
+    assert whole["count"].sum() == 2
+
+
 def test_nothing_there_is_unreachable_and_counts_as_one_operation() -> None:
     player = Player(Connection(Endpoint("127.0.0.1", free_port())), Recorder())
     assert _play(player, _steps(("GET", "k"))) == "unreachable"
