@@ -164,7 +164,7 @@ def _seconds(run: Run) -> Picture:
     p99 = latency_over_time(run, clock, [0.99])[0.99].loc[first:last]
     claim = "No operation was measured, and no knee searched" if rates.empty else (
         f"No knee was searched: at {_rate(rates.min())} to {_rate(rates.max())} operations a second "
-        f"a second's p99 was at most {p99.max():.2g} ms")
+        f"a second's p99 was at most {_rate(p99.max())} ms")
     with canvas(width=6.0, height=3.4) as (figure, axes):
         axes.plot(rates, p99, "o", color=ACCENT, markersize=5, markeredgecolor="white", markeredgewidth=0.6)
         axes.set_yscale("log")

@@ -169,6 +169,8 @@ def test_a_run_without_a_search_shows_its_seconds(recorded: tuple[Run, Knee]) ->
     picture = latency_against_load(plain)
     assert_drawn(picture)
     assert picture.claim.startswith("No knee was searched: at ")
+    vars(plain)["requests"] = plain.requests.assign(bucket_us=163_839)
+    assert latency_against_load(plain).claim.endswith("at most 164 ms")
 
 
 def test_a_search_that_was_cut_off_is_told_as_far_as_it_came(recorded: tuple[Run, Knee]) -> None:
