@@ -110,7 +110,7 @@ def classes_of(users: int, seed: int) -> list[PrefillClass]:
     population = Population(PopulationShape(
         users=users, organisations=wanted.organisations, api_keys=wanted.api_keys,
         sessions_per_user=wanted.sessions_per_user, stale_share=wanted.stale_share, seed=seed))
-    plan = prefill_plan(population, 1.0, datetime.now(UTC).replace(tzinfo=None), counters=wanted.counters,
+    plan = prefill_plan(population, 1.0, time.time(), counters=wanted.counters,
                         cached=wanted.cached, results=wanted.results, seed=seed)
     return sorted(plan, key=lambda one: _ORDER.index(one.name))
 

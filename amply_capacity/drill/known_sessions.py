@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from amply_capacity.traffic.population import Population, PopulationShape
@@ -26,7 +27,7 @@ def filled_in_sessions(manifest: Mapping[str, Any], checked_s: float) -> list[st
     started_s = datetime.fromisoformat(manifest["started_at"]).timestamp()
     least_ttl_s = checked_s - started_s + _FILLING_SECONDS
     plan = prefill_plan(Population(PopulationShape(**manifest["population"])), share,
-                        datetime.now(UTC).replace(tzinfo=None), counters=0, results=0, cached=0,
+                        time.time(), counters=0, results=0, cached=0,
                         seed=int(manifest["seed"]))
     sessions = next(one for one in plan if one.name == "sessions")
     return [str(key) for _setex, key, ttl_s, _data in sessions.commands() if float(ttl_s) > least_ttl_s]

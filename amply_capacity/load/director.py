@@ -219,7 +219,7 @@ class Director:
             return []
         share = self.options.prefill
         plan = prefill_plan(
-            Population(campaign.shape), share, datetime.now(UTC).replace(tzinfo=None),
+            Population(campaign.shape), share, time.time(),
             counters=round(working_set.counters * share), cached=round(working_set.cached * share),
             results=round(working_set.results * share), seed=self.options.seed,
         )

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from . import cache, celery_results, rate_limit, sessions
 from .clients import client_info, ip_binding
 from .identifiers import uuid8_text
-from .moments import utc, utc_text
+from .moments import utc_text
 from .operation import MISS, Operation
 from .population import Population
 
@@ -123,7 +123,7 @@ class Application:
         session_id = population.session_id_of(user, f"{random.getrandbits(88):022x}")
         data = sessions.payload(
             population.user_id(user), population.security_stamp(user), client_info(random),
-            ip_binding(random), utc(self._clock()),
+            ip_binding(random), self._clock(),
         )
         outcome = yield from sessions.create(session_id, population.index_id(user), data)
         self._book(user).append(session_id)
@@ -168,7 +168,7 @@ class Application:
         """The end of a Celery task."""
         task_id = uuid8_text(self._random.getrandbits(88))
         value = celery_results.return_value(self._random)
-        outcome = yield from celery_results.store_result(task_id, value, utc(self._clock()))
+        outcome = yield from celery_results.store_result(task_id, value, self._clock())
         self._recent_tasks.append(task_id)
         return outcome
 

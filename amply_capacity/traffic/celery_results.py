@@ -12,10 +12,10 @@ it is given and follows no redirection, cannot store the result; ours goes where
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from random import Random
 from typing import Any
 
+from .moments import utc_text
 from .operation import HIT, MISS, OK, Operation, Pipeline
 
 __all__ = [
@@ -32,22 +32,22 @@ TASK_KEY_PREFIX = "celery-task-meta-"
 RESULT_EXPIRES_SECONDS = 3600
 
 
-def meta(task_id: str, value: Any, date_done: datetime) -> str:
-    """The JSON of a finished task without children, fields in celery's order; `date_done` is naive UTC."""
+def meta(task_id: str, value: Any, done_s: float) -> str:
+    """The JSON of a task that was done at `done_s` (Unix time), without children, in celery's order."""
     return json.dumps(
         {
             "status": "SUCCESS",
             "result": value,
             "traceback": None,
             "children": [],
-            "date_done": date_done.isoformat() + "+00:00",
+            "date_done": utc_text(done_s) + "+00:00",
             "task_id": task_id,
         }
     )
 
 
 def store_result(
-    task_id: str, value: Any, date_done: datetime, expires: int = RESULT_EXPIRES_SECONDS
+    task_id: str, value: Any, done_s: float, expires: int = RESULT_EXPIRES_SECONDS
 ) -> Operation:
     """Store what a task returned and publish it to whoever waits, in one transaction.
 
@@ -57,7 +57,7 @@ def store_result(
     present = yield ("GET", key)
     if present and json.loads(present)["status"] == "SUCCESS":
         return OK
-    data = meta(task_id, value, date_done)
+    data = meta(task_id, value, done_s)
     yield Pipeline((("MULTI",), ("SETEX", key, expires, data), ("PUBLISH", key, data), ("EXEC",)))
     return OK
 

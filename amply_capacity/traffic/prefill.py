@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from math import ceil
 from random import Random
 
@@ -41,7 +40,7 @@ class PrefillClass:
 def prefill_plan(
     population: Population,
     share: float,
-    now: datetime,
+    now_s: float,
     *,
     counters: int,
     results: int,
@@ -53,8 +52,8 @@ def prefill_plan(
     `share` (above 0, at most 1) is the part of the users that is filled, the most popular ones first; the
     sessions of the others are as good as expired. `counters` rate-limit windows are open (those of the most
     popular API keys), `cached` organisations' statistics present (also the most popular; `share` of them
-    unless given), `results` Celery results not yet expired. `now` is naive UTC. Raises ValueError, all faults
-    at once.
+    unless given), `results` Celery results not yet expired, all at the moment `now_s` of Unix time. Raises
+    ValueError, all faults at once.
     """
     shape = population.shape
     if cached is None:
@@ -83,15 +82,15 @@ def prefill_plan(
         return PrefillClass(name, count, per_key, commands)
 
     return (
-        part("sessions", int(live.sum()), lambda: _sessions(population, users, now, random("sessions"))),
+        part("sessions", int(live.sum()), lambda: _sessions(population, users, now_s, random("sessions"))),
         part("user_sessions", int((live + stale > 0).sum()), lambda: _indexes(population, users)),
         part("counters", counters, lambda: _counters(population, counters, random("counters")), 2),
         part("cached", cached, lambda: _cached(population, cached, random("cached"))),
-        part("results", results, lambda: _results(results, now, random("results"))),
+        part("results", results, lambda: _results(results, now_s, random("results"))),
     )
 
 
-def _sessions(population: Population, users: int, now: datetime, random: Random) -> Iterator[Command]:
+def _sessions(population: Population, users: int, now_s: float, random: Random) -> Iterator[Command]:
     """SETEX with the TTL that is left; the age is uniform over 7 days, less the last minute."""
     for user in range(users):
         user_id, stamp = population.user_id(user), population.security_stamp(user)
@@ -102,8 +101,8 @@ def _sessions(population: Population, users: int, now: datetime, random: Random)
                 stamp,
                 client_info(random),
                 ip_binding(random),
-                now - timedelta(seconds=age_seconds),
-                now - timedelta(seconds=age_seconds * random.random()),
+                now_s - age_seconds,
+                now_s - age_seconds * random.random(),
             )
             ttl_seconds = sessions.SESSION_TTL_SECONDS - int(age_seconds)
             yield ("SETEX", sessions.SESSION_PREFIX + session_id, ttl_seconds, data)
@@ -132,10 +131,10 @@ def _cached(population: Population, count: int, random: Random) -> Iterator[Comm
         yield ("SETEX", cache.cache_key(org_id), random.randint(1, cache.CACHE_TTL_SECONDS), data)
 
 
-def _results(count: int, now: datetime, random: Random) -> Iterator[Command]:
+def _results(count: int, now_s: float, random: Random) -> Iterator[Command]:
     for _ in range(count):
         task_id = uuid8_text(random.getrandbits(88))
         ttl_seconds = random.randint(_SHORTEST_TTL_SECONDS, celery_results.RESULT_EXPIRES_SECONDS)
-        done = now - timedelta(seconds=celery_results.RESULT_EXPIRES_SECONDS - ttl_seconds)
-        data = celery_results.meta(task_id, celery_results.return_value(random), done)
+        done_s = now_s - (celery_results.RESULT_EXPIRES_SECONDS - ttl_seconds)
+        data = celery_results.meta(task_id, celery_results.return_value(random), done_s)
         yield ("SETEX", celery_results.TASK_KEY_PREFIX + task_id, ttl_seconds, data)

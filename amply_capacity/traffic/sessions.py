@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
+from .moments import utc_text
 from .operation import HIT, MISS, OK, Operation, Pipeline
 
 __all__ = [
@@ -51,7 +51,6 @@ entry 46 instead of 32; jemalloc rounds each of the two up to 16 more: 32 bytes 
 """
 MULTI_KEY_FORMS: tuple[MultiKey, ...] = ("spec", "per-key", "hash-tag")
 
-_LIFETIME = timedelta(seconds=SESSION_TTL_SECONDS)
 _LAST_ACTIVITY = '"last_activity": "'
 
 
@@ -60,23 +59,23 @@ def payload(
     security_stamp: str,
     client: Mapping[str, str],
     ip_binding: str,
-    created_at: datetime,
-    last_activity: datetime | None = None,
+    created_s: float,
+    active_s: float | None = None,
 ) -> str:
     """The JSON of a session, fields in the spec's order (about 470 to 560 bytes).
 
-    Times are naive UTC, as `datetime.utcnow()` gives them; `last_activity` is `created_at` unless given.
+    Created and last active at those moments of Unix time; active when created unless given.
     `client` has ip_address, ip_country, user_agent and fingerprint.
     """
-    created = created_at.isoformat()
+    created = utc_text(created_s)
     return json.dumps(
         {
             "user_id": user_id,
             "security_stamp": security_stamp,
             "ip_binding": ip_binding,
             "created_at": created,
-            "last_activity": created if last_activity is None else last_activity.isoformat(),
-            "expires_at": (created_at + _LIFETIME).isoformat(),
+            "last_activity": created if active_s is None else utc_text(active_s),
+            "expires_at": utc_text(created_s + SESSION_TTL_SECONDS),
             "client": client,
         }
     )

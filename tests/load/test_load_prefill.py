@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +20,7 @@ def _plan(users: int = 60) -> tuple[PrefillClass, ...]:
     shape = PopulationShape(users=users, organisations=20, api_keys=30, seed=1)
     return tuple(
         prefill_plan(
-            Population(shape), 1.0, datetime(2026, 11, 23), counters=30, cached=20, results=50, seed=1
+            Population(shape), 1.0, 1_795_392_000.0, counters=30, cached=20, results=50, seed=1
         )
     )
 

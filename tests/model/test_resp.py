@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime
 
 import hiredis
 import numpy as np
@@ -103,7 +102,7 @@ def test_a_real_server_counts_the_same_bytes(redis_cluster: Cluster) -> None:
 
 @pytest.mark.usefixtures("redis_client")
 def test_a_transaction_is_answered_by_queued_for_each_of_its_commands(redis_cluster: Cluster) -> None:
-    _, steps = play(store_result("task", {"sent": 1}, datetime(2026, 11, 1)), lambda command: None)
+    _, steps = play(store_result("task", {"sent": 1}, 1_793_491_200.0), lambda command: None)
     commands = (steps[0], *steps[1].commands)  # type: ignore[union-attr]
     counted = ask(hiredis.Reader(), commands, redis_cluster.port)  # type: ignore[arg-type]
     replies = NULL_BYTES + OK_BYTES + 2 * QUEUED_BYTES + 4 + OK_BYTES + integer_bytes(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 
 ALLOCATORS = {"bundled": BUNDLED, "debian": DEBIAN}
-NOW = datetime(2026, 3, 1, 12)
+NOW_S = 1_772_366_400.0
 FAST = 1e6
 OF_THE_APPLICATION = {
     "session:": ("string", 604_800.0), "user_sessions:": ("set", None), "rate:api:": ("int", 3600.0),
@@ -51,7 +50,7 @@ def filled() -> Iterator[tuple[Cluster, dict[str, int]]]:
 def _fill(client: Any, users: int) -> dict[str, int]:
     population = Population(PopulationShape(users, organisations=users // 10, api_keys=users // 3))
     counts = {}
-    for part, prefix in zip(prefill_plan(population, 1.0, NOW, counters=users // 3, results=users // 4),
+    for part, prefix in zip(prefill_plan(population, 1.0, NOW_S, counters=users // 3, results=users // 4),
                             OF_THE_APPLICATION, strict=True):
         pipeline = client.pipeline(transaction=False)
         for number, (command, key, *rest) in enumerate(part.commands()):

@@ -24,7 +24,7 @@ from amply_capacity.traffic.operation import (
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 
-from .conftest import NOW, NOW_S
+from .conftest import NOW_S
 
 SHAPE = PopulationShape(users=150, organisations=40, api_keys=30, seed=7, stale_share=0.2)
 Answer = Callable[[Command], Any]
@@ -35,7 +35,7 @@ def application(users: int = SHAPE.users, **options: Any) -> Application:
 
 
 def prefill(answer: Answer, users: int = SHAPE.users) -> None:
-    for entry in prefill_plan(Population(replace(SHAPE, users=users)), 1.0, NOW, counters=10, results=20):
+    for entry in prefill_plan(Population(replace(SHAPE, users=users)), 1.0, NOW_S, counters=10, results=20):
         for command in entry.commands():
             answer(command)
 

@@ -15,7 +15,7 @@ from celery.app.task import Context
 from amply_capacity.traffic import celery_results
 from amply_capacity.traffic.operation import HIT, MISS, OK, Command, Operation, Pipeline, play
 
-from .conftest import NOW, Monitor
+from .conftest import NOW, NOW_S, Monitor
 
 # Celery calls a method of redis-py that redis-py wants replaced by SET … EX; it still sends SETEX.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
@@ -55,7 +55,7 @@ def test_storing_sends_what_celery_sends_when_a_task_is_done(
     theirs = monitor.commands()
     client.flushall()
     monitor.commands()
-    ours = sent(celery_results.store_result(TASK, value, NOW), monitor, answer)
+    ours = sent(celery_results.store_result(TASK, value, NOW_S), monitor, answer)
     assert [command[0] for command in theirs] == ["GET", "MULTI", "SETEX", "PUBLISH", "EXEC"]
     assert undated(ours) == undated(theirs)
     assert '"date_done": TIME' in undated(ours)[2][3]
@@ -68,7 +68,7 @@ def test_a_result_that_is_already_a_success_is_left_alone_as_celery_leaves_it(
     monitor.commands()
     app.backend.mark_as_done(TASK, 2, request=Context(id=TASK, children=[]))
     theirs = monitor.commands()
-    ours = sent(celery_results.store_result(TASK, 2, NOW), monitor, answer)
+    ours = sent(celery_results.store_result(TASK, 2, NOW_S), monitor, answer)
     assert ours == theirs == [("GET", KEY)]
 
 
@@ -83,7 +83,7 @@ def test_getting_and_forgetting_send_what_celery_sends(
 
 
 def test_celery_reads_the_result_that_we_stored(app: Celery, answer: Callable[[Command], Any]) -> None:
-    play(celery_results.store_result(TASK, {"sent": 3}, NOW), answer)
+    play(celery_results.store_result(TASK, {"sent": 3}, NOW_S), answer)
     result = app.AsyncResult(TASK)
     assert (result.state, result.result) == ("SUCCESS", {"sent": 3})
     assert (result.traceback, result.children) == (None, [])
@@ -93,15 +93,15 @@ def test_celery_reads_the_result_that_we_stored(app: Celery, answer: Callable[[C
 def test_waiting_for_a_result_adds_a_subscription_which_we_do_not_drive(
     app: Celery, monitor: Monitor, answer: Callable[[Command], Any]
 ) -> None:
-    play(celery_results.store_result(TASK, 5, NOW), answer)
+    play(celery_results.store_result(TASK, 5, NOW_S), answer)
     monitor.commands()
     assert app.AsyncResult(TASK).get(timeout=10) == 5
     assert monitor.commands() == [("SUBSCRIBE", KEY), ("GET", KEY), ("UNSUBSCRIBE", KEY)]
 
 
 def test_storing_is_a_get_and_one_write() -> None:
-    outcome, steps = play(celery_results.store_result(TASK, None, NOW), lambda command: None)
-    data = celery_results.meta(TASK, None, NOW)
+    outcome, steps = play(celery_results.store_result(TASK, None, NOW_S), lambda command: None)
+    data = celery_results.meta(TASK, None, NOW_S)
     assert outcome == OK
     assert steps == (
         ("GET", KEY),
@@ -116,8 +116,8 @@ def test_a_look_at_an_unfinished_task_misses(reply: str | None, outcome: str) ->
 
 def test_return_values_are_of_the_stated_kinds_and_sizes() -> None:
     random = Random(1)
-    sizes = [len(celery_results.meta(TASK, celery_results.return_value(random), NOW)) for _ in range(2_000)]
-    nothing = len(celery_results.meta(TASK, None, NOW)) - len("null")
+    sizes = [len(celery_results.meta(TASK, celery_results.return_value(random), NOW_S)) for _ in range(2_000)]
+    nothing = len(celery_results.meta(TASK, None, NOW_S)) - len("null")
     assert 0.35 < sum(size == nothing + 4 for size in sizes) / 2_000 < 0.45
     assert 0.15 < sum(size > nothing + 120 for size in sizes) / 2_000 < 0.25
     assert max(sizes) < nothing + 220

@@ -23,7 +23,7 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.sessions import MULTI_KEY_FORMS, MultiKey
 
-from .conftest import NOW, NOW_S
+from .conftest import NOW_S
 
 SHAPE = PopulationShape(users=40, organisations=5, api_keys=5, sessions_per_user=4.0, seed=7, stale_share=0.2)
 
@@ -85,7 +85,7 @@ def sharded(started: Sharded) -> Sharded:
 
 def filled(sharded: Sharded, form: MultiKey) -> Application:
     population = Population(replace(SHAPE, multi_key=form))
-    for entry in prefill_plan(population, 1.0, NOW, counters=0, results=0, cached=0):
+    for entry in prefill_plan(population, 1.0, NOW_S, counters=0, results=0, cached=0):
         for command in entry.commands():
             sharded.answer(command)
     return Application(population, clock=lambda: NOW_S)
@@ -143,8 +143,8 @@ def test_hash_tags_cost_the_stated_memory(client: redis.Redis) -> None:
     for form in ("spec", "spec", "hash-tag"):  # a command's first call allots 25 kB for its latencies
         client.flushall()
         before = client.info("memory")["used_memory"]
-        for entry in prefill_plan(Population(replace(shape, multi_key=form)), 1.0, NOW, counters=0, results=0,
-                                  cached=0):
+        population = Population(replace(shape, multi_key=form))
+        for entry in prefill_plan(population, 1.0, NOW_S, counters=0, results=0, cached=0):
             for command in entry.commands():
                 client.execute_command(*command)
         taken[form] = client.info("memory")["used_memory"] - before
@@ -158,7 +158,7 @@ TASKS = [uuid8_text(Random(number).getrandbits(88)) for number in range(12)]
 @pytest.mark.parametrize("task", TASKS[:4])
 def test_celerys_transaction_holds_on_the_server_of_its_key_since_a_channel_has_no_slot(
         task: str, sharded: Sharded) -> None:
-    assert play(celery_results.store_result(task, 7, NOW), sharded.answer)[0] == OK
+    assert play(celery_results.store_result(task, 7, NOW_S), sharded.answer)[0] == OK
     key = f"celery-task-meta-{task}"
     assert sharded.at(key).ttl(key) == 3600
     # On any other server the key is refused, and the transaction with it: nothing is published either.

@@ -20,7 +20,7 @@ from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import prefill_plan
 from amply_capacity.traffic.sessions import MULTI_KEY_FORMS, MultiKey
 
-from .conftest import NOW, NOW_S
+from .conftest import NOW_S
 
 SHAPE = PopulationShape(users=400, organisations=60, api_keys=60, seed=3)
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "spec" / "elasticache-redis.md"
@@ -31,7 +31,7 @@ PREFIXES = ("session:", "session:ses_", "session:ses_{", "user_sessions:", "user
 @pytest.mark.parametrize("form", MULTI_KEY_FORMS)
 def test_every_key_of_the_prefill_is_own_and_of_its_class(form: MultiKey) -> None:
     population = Population(replace(SHAPE, multi_key=form))
-    for entry in prefill_plan(population, 1.0, NOW, counters=60, results=200):
+    for entry in prefill_plan(population, 1.0, NOW_S, counters=60, results=200):
         keys = [str(command[1]) for command in entry.commands()]
         assert keys
         for key in keys:

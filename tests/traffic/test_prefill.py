@@ -13,14 +13,14 @@ from amply_capacity.traffic.operation import Command
 from amply_capacity.traffic.population import Population, PopulationShape
 from amply_capacity.traffic.prefill import PrefillClass, prefill_plan
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 SHAPE = PopulationShape(users=3_000, organisations=200, api_keys=400, seed=7)
 POPULATION = Population(SHAPE)
 
 
 def plan(share: float = 1.0, counters: int = 50, results: int = 80, seed: int = 0) -> dict[str, PrefillClass]:
-    classes = prefill_plan(POPULATION, share, NOW, counters=counters, results=results, seed=seed)
+    classes = prefill_plan(POPULATION, share, NOW_S, counters=counters, results=results, seed=seed)
     return {entry.name: entry for entry in classes}
 
 
@@ -41,7 +41,7 @@ def test_every_class_leaves_the_keys_and_sends_the_commands_that_it_states(
     share: float, sessions_per_user: float, stale_share: float, counters: int, cached: int, results: int
 ) -> None:
     shape = replace(SHAPE, users=400, sessions_per_user=sessions_per_user, stale_share=stale_share)
-    classes = prefill_plan(Population(shape), share, NOW, counters=counters, results=results, cached=cached)
+    classes = prefill_plan(Population(shape), share, NOW_S, counters=counters, results=results, cached=cached)
     assert [entry.name for entry in classes] == ["sessions", "user_sessions", "counters", "cached", "results"]
     for entry in classes:
         written = list(entry.commands())
@@ -58,8 +58,8 @@ def test_a_plan_is_the_same_twice_and_another_with_another_seed() -> None:
 
 
 def test_a_workers_plan_is_everybodys() -> None:
-    worker = prefill_plan(Population(SHAPE, 1, 2), 0.2, NOW, counters=5, results=5)
-    whole = prefill_plan(POPULATION, 0.2, NOW, counters=5, results=5)
+    worker = prefill_plan(Population(SHAPE, 1, 2), 0.2, NOW_S, counters=5, results=5)
+    whole = prefill_plan(POPULATION, 0.2, NOW_S, counters=5, results=5)
     assert [list(entry.commands()) for entry in worker] == [list(entry.commands()) for entry in whole]
 
 
@@ -116,6 +116,6 @@ def test_the_short_lived_classes_are_at_all_ages_of_theirs() -> None:
 
 def test_all_faults_of_a_plan_are_told_at_once() -> None:
     with pytest.raises(ValueError, match="share lies above 0") as caught:
-        prefill_plan(POPULATION, 0.0, NOW, counters=401, results=-1, cached=201)
+        prefill_plan(POPULATION, 0.0, NOW_S, counters=401, results=-1, cached=201)
     for fault in ("counters must be from 0 to 400", "cached must be from 0 to 200", "results must be from 0"):
         assert fault in str(caught.value)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amply_capacity.traffic import sessions
+from amply_capacity.traffic.moments import utc_text
 from amply_capacity.traffic.operation import HIT, MISS, OK, Command, Pipeline, play
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 CLIENT = {"ip_address": "84.146.7.9", "ip_country": "DE", "user_agent": "Firefox", "fingerprint": "f" * 32}
-DATA = sessions.payload("usr_00000001", "5" * 32, CLIENT, "country", NOW)
+DATA = sessions.payload("usr_00000001", "5" * 32, CLIENT, "country", NOW_S)
 
 
 def replies(*in_order: Any) -> Any:
@@ -49,10 +50,10 @@ def test_validate_is_one_get(reply: str | None, outcome: str) -> None:
 
 
 def test_touch_writes_back_the_ttl_it_read_with_a_new_last_activity() -> None:
-    later = NOW + timedelta(hours=3)
-    outcome, steps = play(sessions.touch("ses_1", later.isoformat()), replies(DATA, 593_999, "OK"))
+    later_s = NOW_S + 3 * 3600.0
+    outcome, steps = play(sessions.touch("ses_1", utc_text(later_s)), replies(DATA, 593_999, "OK"))
     assert outcome == HIT
-    written = sessions.payload("usr_00000001", "5" * 32, CLIENT, "country", NOW, later)
+    written = sessions.payload("usr_00000001", "5" * 32, CLIENT, "country", NOW_S, later_s)
     assert steps == (
         ("GET", "session:ses_1"),
         ("TTL", "session:ses_1"),
@@ -119,14 +120,14 @@ def test_an_empty_index_ends_the_operation(operation: Any) -> None:
 @given(
     user_agent=st.text(),
     binding=st.sampled_from(['"last_activity": "', "country"]),
-    created=st.datetimes(max_value=NOW),
+    created_s=st.floats(0.0, NOW_S),
     later=st.datetimes(max_value=NOW),
 )
 def test_a_new_last_activity_is_what_a_json_round_trip_would_write(
-    user_agent: str, binding: str, created: Any, later: Any
+    user_agent: str, binding: str, created_s: float, later: datetime
 ) -> None:
     client = {**CLIENT, "user_agent": user_agent}
-    data = sessions.payload("usr_1", '"last_activity": "', client, binding, created)
+    data = sessions.payload("usr_1", '"last_activity": "', client, binding, created_s)
     expected = json.loads(data)
     expected["last_activity"] = later.isoformat()
     assert sessions.with_last_activity(data, later.isoformat()) == json.dumps(expected)

@@ -21,7 +21,7 @@ import redis.asyncio
 from amply_capacity.traffic import cache, rate_limit, sessions
 from amply_capacity.traffic.operation import Command, Compute, Operation, play
 
-from .conftest import NOW
+from .conftest import NOW, NOW_S
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "spec" / "elasticache-redis.md"
 FUNCTIONS = {
@@ -29,7 +29,7 @@ FUNCTIONS = {
     "delete_all_user_sessions", "check_rate_limit", "cached",
 }
 CLIENT = {"ip_address": "84.146.7.9", "ip_country": "DE", "user_agent": "Firefox", "fingerprint": "f" * 32}
-DATA = sessions.payload("usr_1", "5" * 32, CLIENT, "country", NOW)
+DATA = sessions.payload("usr_1", "5" * 32, CLIENT, "country", NOW_S)
 
 pytestmark = [
     pytest.mark.skipif(not SPEC.exists(), reason=f"{SPEC.name} is not beside the checkout"),
