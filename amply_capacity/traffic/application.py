@@ -53,7 +53,7 @@ class Application:
     """The operations of one worker's share of a population; each method returns one, ready to be played.
 
     Operations of the same application may be played interleaved (one driver, many connections). An operation
-    chooses its user when its first step is taken and enters what it changed when it ends: one that fails
+    has chosen its user when its first step is taken and enters what it changed when it ends: one that fails
     half-way changes nothing here, and a session that is not found in Redis (evicted, expired, lost to a race)
     is struck off. The book holds only users who changed since the pre-fill; all others follow from the
     population.
@@ -140,7 +140,7 @@ class Application:
     def list_active(self) -> Operation:
         """The page that shows a user where they are logged in."""
         user = self._population.draw_user()
-        return (yield from sessions.list_active(self._population.index_id(user)))
+        return sessions.list_active(self._population.index_id(user))
 
     def log_out_everywhere(self) -> Operation:
         """The end of all sessions of a user: here, those known at its start (a login may come meanwhile)."""
@@ -154,15 +154,15 @@ class Application:
 
     def check_rate_limit(self) -> Operation:
         """An API request."""
-        return (yield from rate_limit.check(self._api_key(self._population.draw_api_key()), self._limit))
+        return rate_limit.check(self._api_key(self._population.draw_api_key()), self._limit)
 
     def cached_read(self) -> Operation:
         """A look at an organisation's statistics."""
-        return (yield from cache.cached_read(
+        return cache.cached_read(
             self._organisation_id(self._population.draw_organisation()),
             cache.organisation_statistics,
             self._compute_seconds,
-        ))
+        )
 
     def store_result(self) -> Operation:
         """The end of a Celery task."""
@@ -174,7 +174,7 @@ class Application:
 
     def get_result(self) -> Operation:
         """A look at a recent task's result; before any was stored, at that of a task still running."""
-        return (yield from celery_results.get(self._recent_task()))
+        return celery_results.get(self._recent_task())
 
     def forget_result(self) -> Operation:
         """The end of a recent task's result."""
