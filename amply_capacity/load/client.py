@@ -18,22 +18,19 @@ from typing import Any
 import gevent
 import gevent.socket
 from gevent import getcurrent
-from hiredis import Reader, pack_command
+from hiredis import pack_command
 
 from amply_capacity.errors import AmplyError
 from amply_capacity.load.reactor import BUFFER_BYTES, READ, WRITE, Reactor
+from amply_capacity.load.replies import ReplyError, parser
 from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context
 from amply_capacity.target.endpoint import Endpoint
 from amply_capacity.traffic.operation import Command
 
-__all__ = ["Connection", "ReplyError"]
+__all__ = ["Connection"]
 
 _NOT_YET = inf  # when a command leaves that waits for the turn's end
-
-
-class ReplyError(Exception):
-    """An error that the server replied, e.g. `OOM command not allowed …`."""
 
 
 class Connection:
@@ -51,16 +48,16 @@ class Connection:
     """
 
     __slots__ = (
-        "_add", "_buffer", "_channel", "_descriptor", "_endpoint", "_fail", "_feed", "_gets", "_hand", "_hub",
-        "_is_armed", "_is_stamped", "_reactor", "_receive", "_replies", "_send", "_socket", "_stamps",
-        "_timeout_seconds", "_timer", "_unsent", "_wanted", "answer", "answered", "is_closed", "sent",
+        "_add", "_channel", "_descriptor", "_endpoint", "_fail", "_hub", "_is_armed", "_is_stamped",
+        "_parser", "_reactor", "_replies", "_send", "_socket", "_timeout_seconds", "_timer", "_unsent",
+        "_wanted", "answer", "answered", "is_closed", "is_single", "receive", "sent", "stamps",
     )
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
         self._endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._is_stamped = is_stamped
-        self._stamps: StampedSocket | None = None
+        self.stamps: StampedSocket | None = None
         self._socket: Any = None
         self._channel: Any = None
         self._wanted = 0
@@ -68,7 +65,7 @@ class Connection:
         self.answer: Callable[[Any], None] | None = None
         self._fail: Any = None
         self.sent = self.answered = 0.0
-        self.is_closed = True
+        self.is_closed, self.is_single = True, False
 
     @property
     def is_asked(self) -> bool:
@@ -123,6 +120,7 @@ class Connection:
         packed = [pack_command(command) for command in commands]
         self.sent = _NOT_YET
         self.answer, self._fail, self._wanted, self._replies = answer, fail, len(packed), []
+        self.is_single = False
         self._add((self, b"".join(packed)))
 
     def connect(self) -> None:
@@ -134,19 +132,16 @@ class Connection:
         raw.setblocking(False)
         raw.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._socket = raw
-        self._stamps = stamped(raw) if self._is_stamped else None
-        self._channel = self._stamps or raw
+        self.stamps = stamped(raw) if self._is_stamped else None
+        self._channel = self.stamps or raw
         self.is_closed = False
         self._hub = gevent.get_hub()
         self._reactor = Reactor.of(self._hub)
-        self._buffer = self._reactor.buffer
         self._unsent = b""
         self._descriptor = raw.fileno()
         self._timer = self._hub.loop.timer(self._timeout_seconds)
         self._is_armed = False
-        # What is no RESP ends the connection, as a reset does.
-        reader = Reader(encoding="utf-8", errors="replace", replyError=ReplyError,
-                        protocolError=ConnectionResetError)
+        self._parser = parser()
         try:
             if endpoint.tls:
                 self._channel = channel = TlsChannel(self._channel, client_context(endpoint), endpoint.host)
@@ -154,9 +149,9 @@ class Connection:
                     while not channel.shake_hands():
                         gevent.socket.wait_read(self._descriptor)
             # Bound once, not for each command.
-            self._add, self._hand = self._reactor.add, self._reactor.hand
-            self._send, self._receive = self._channel.send, self._channel.recv_into
-            self._feed, self._gets = reader.feed, reader.gets
+            self._add, self._send, self.receive = (
+                self._reactor.add, self._channel.send, self._channel.recv_into)
+            self.is_single = not endpoint.tls
             self._greet()
         except BaseException:
             self.close()
@@ -170,7 +165,7 @@ class Connection:
             self._timer.stop()
             self._timer.close()
             self._socket.close()
-            self._socket = self._channel = self._send = self._receive = self._fail = None
+            self._socket = self._channel = self._send = self.receive = self._fail = None
             self.is_closed = True
 
     def leave(self, packed: bytes) -> None:
@@ -184,11 +179,59 @@ class Connection:
         except BlockingIOError:
             count = 0
         except OSError as error:
-            self._end(error)
+            self.end(error)
             return
         if count < len(packed):
             self._unsent = packed[count:]
-            self._reactor.watch(self._descriptor, READ | WRITE, self._called)
+            self.is_single = False
+            self._reactor.serve(self._descriptor, READ | WRITE, self)
+
+    def take(self, events: int) -> None:
+        """Runs in the hub when something has come, unless the reactor takes it, or there is room to send."""
+        if events & WRITE:
+            self._send_more()
+        if not events & ~WRITE or self.is_closed:
+            return
+        if self.answer is None:
+            self._disarm()  # what it is, the next command will see; until then it must not wake the hub
+            return
+        try:
+            count = self.receive(self._reactor.buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.end(error)
+            return
+        self.take_more(count)
+
+    def take_more(self, count: int) -> None:
+        """Runs in the hub: the first bytes of the reactor's buffer are a piece of a reply, or of several."""
+        self.is_single = False
+        try:
+            self._parser.feed(self._reactor.buffer, 0, count)
+            if count == BUFFER_BYTES:
+                self._receive_more()
+            reply = self._parser.gets()
+            if self._replies is not None:
+                reply = self._collect(reply)
+            if reply is False:
+                if not count:
+                    raise ConnectionResetError("the server closed the connection")
+                return
+            if self._parser.has_data():
+                raise ConnectionResetError("the server replied more than it was asked for")
+        except OSError as error:
+            self.end(error)
+            return
+        self.is_single = not self._endpoint.tls
+        self.answered = perf_counter() if self.stamps is None else max(self.stamps.arrived(), self.sent)
+        self._reactor.hand((self, reply))
+
+    def end(self, error: OSError) -> None:
+        """Runs in the hub: close it, and tell whoever waits."""
+        fail = self._fail
+        self.close()
+        fail(error)
 
     def _wait(self, ask: Callable[..., None], question: Any) -> Any:
         """Let the greenlet wait for what it asks."""
@@ -221,45 +264,12 @@ class Connection:
     def _authenticate(self, user: str | None, password: str) -> Any:
         return self.call(("AUTH", user, password) if user else ("AUTH", password))
 
-    def _called(self, events: int) -> None:
-        """Runs in the hub while something is left to send."""
-        if events & WRITE:
-            self._writable()
-        if events & ~WRITE and not self.is_closed:
-            self._readable()
-
-    def _readable(self, _events: int = READ) -> None:
-        """Runs in the hub when bytes, or the end of the connection, have come."""
-        if self.answer is None:
-            self._disarm()  # what it is, the next command will see; until then it must not wake the hub
-            return
-        buffer, receive = self._buffer, self._receive
-        feed, gets, hand = self._feed, self._gets, self._hand
-        try:
-            count = receive(buffer)
-            feed(buffer, 0, count)
-            if count == BUFFER_BYTES:
-                self._receive_more()
-            reply = gets()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._end(error)
-            return
-        if self._replies is not None:
-            reply = self._collect(reply)
-        if reply is False:
-            if not count:
-                self._end(ConnectionResetError("the server closed the connection"))
-            return
-        self.answered = perf_counter() if self._stamps is None else max(self._stamps.arrived(), self.sent)
-        hand((self, reply))
-
     def _receive_more(self) -> None:
         """Take what did not fit into the buffer: of bytes that TLS has decrypted, no watcher tells."""
+        buffer = self._reactor.buffer
         with contextlib.suppress(BlockingIOError):
-            while count := self._receive(self._buffer):
-                self._feed(self._buffer, 0, count)
+            while count := self.receive(buffer):
+                self._parser.feed(buffer, 0, count)
 
     def _collect(self, reply: Any) -> Any:
         """The replies to a pipeline when they are complete, else False."""
@@ -270,30 +280,24 @@ class Connection:
             if len(replies) == self._wanted:
                 self._replies = None
                 return replies
-            reply = self._gets()
+            reply = self._parser.gets()
         return False
 
-    def _writable(self) -> None:
-        """Runs in the hub when the server takes more; only long commands and slow servers come here."""
+    def _send_more(self) -> None:
+        """The server takes more; only long commands and slow servers come here."""
         try:
             self._unsent = self._unsent[self._send(self._unsent):]
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(error)
+            self.end(error)
             return
         if not self._unsent:
-            self._reactor.watch(self._descriptor, READ, self._readable)
-
-    def _end(self, error: OSError) -> None:
-        """Close it, and tell whoever waits."""
-        fail = self._fail
-        self.close()
-        fail(error)
+            self._reactor.serve(self._descriptor, READ, self)
 
     def _arm(self) -> None:
         """Watch for bytes and for the time-out, until nobody waits when one of them calls."""
-        self._reactor.watch(self._descriptor, READ, self._readable)
+        self._reactor.serve(self._descriptor, READ, self)
         self._set_timer(self._timeout_seconds)
         self._is_armed = True
 
@@ -310,7 +314,7 @@ class Connection:
         elif left > 0.0:
             self._set_timer(left)
         else:
-            self._end(TimeoutError(self._too_late()))
+            self.end(TimeoutError(self._too_late()))
 
     def _set_timer(self, seconds: float) -> None:
         self._timer.stop()

@@ -9,9 +9,9 @@ from zlib import crc32
 
 import gevent
 
-from amply_capacity.load.client import ReplyError
 from amply_capacity.load.labels import Labels
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.load.routing import Link
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 

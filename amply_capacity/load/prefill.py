@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.errors import TargetError
-from amply_capacity.load.client import ReplyError
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.load.routing import Link
 from amply_capacity.progress import progress
 from amply_capacity.target.info import sample

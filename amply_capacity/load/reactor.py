@@ -22,6 +22,9 @@ from typing import Any, Protocol
 from gevent import getcurrent
 from gevent.monkey import get_original
 
+from amply_capacity.load.replies import parser
+from amply_capacity.load.stamps import StampedSocket
+
 __all__ = ["BUFFER_BYTES", "READ", "WRITE", "Reactor", "Served"]
 
 READ, WRITE = 1, 4
@@ -45,10 +48,19 @@ _NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
 class Served(Protocol):
     """A connection, as the reactor sees it."""
 
-    def leave(self, packed: bytes) -> None: ...
-
     answer: Callable[[Any], None] | None
-    """Who waits for a reply; None when it was closed meanwhile."""
+    """Who waits for a reply; None when nobody does, or it was closed meanwhile."""
+    is_single: bool
+    """Whether what comes is a reply to one command, from its first byte on, that nobody has to decrypt."""
+    receive: Callable[[bytearray], int]
+    stamps: StampedSocket | None
+    sent: float
+    answered: float
+
+    def leave(self, packed: bytes) -> None: ...
+    def take(self, events: int) -> None: ...
+    def take_more(self, count: int) -> None: ...
+    def end(self, error: OSError) -> None: ...
 
 
 class Reactor:
@@ -79,6 +91,8 @@ class Reactor:
         self.follow = self._following.append
         self._watched: set[int] = set()
         self._called: dict[int, Callable[[int], object]] = {}
+        self._connections: dict[int, Served] = {}
+        self._renew_parser()
         self._is_serving = self._is_awake = False
         self._armed_for = 0.0
         self._idle = loop.idle()
@@ -112,10 +126,16 @@ class Reactor:
             self._events.register(descriptor, events)
         self._called[descriptor] = call
 
+    def serve(self, descriptor: int, events: int, connection: Served) -> None:
+        """Watch it for that connection, whose replies are taken together with all others'."""
+        self.watch(descriptor, events, connection.take)
+        self._connections[descriptor] = connection
+
     def forget(self, descriptor: int) -> None:
         """Watch it no longer, if it is watched; before it is closed."""
         if descriptor in self._watched:
             self._watched.remove(descriptor)
+            self._connections.pop(descriptor, None)
             self._called[descriptor] = _not_watched  # of a turn that goes on it may be called yet
             self._events.unregister(descriptor)
 
@@ -157,7 +177,7 @@ class Reactor:
 
     def _serve(self) -> None:
         """Runs in the hub before each wait of gevent's loop: turns, until nothing is to do or others wait."""
-        waiting, leaving, called = self._waiting, self._leaving, self._called
+        waiting, leaving = self._waiting, self._leaving
         replies, following = self._replies, self._following
         poll, others = self._events.poll, self._loop._callbacks
         self._is_serving = True
@@ -175,8 +195,8 @@ class Reactor:
                     for connection, packed in sent:
                         connection.leave(packed)
                 ready = poll(0, _MOST_EVENTS)
-                for descriptor, events in ready:
-                    called[descriptor](events)
+                if ready:
+                    self._take(ready)
                 if replies:
                     handed = replies[:]
                     replies.clear()
@@ -202,6 +222,40 @@ class Reactor:
         finally:
             self._is_serving = False
             self._rest(now)
+
+    def _take(self, ready: list[tuple[int, int]]) -> None:
+        """Take what has come. One parser for all whose reply is whole, as most are, stays in the cache."""
+        called, connections, buffer, hand = self._called, self._connections, self.buffer, self.hand
+        feed, gets, has_more = self._parse
+        for descriptor, events in ready:
+            connection = connections.get(descriptor)
+            if connection is None or not connection.is_single or connection.answer is None:
+                called[descriptor](events)
+                continue
+            try:
+                receive = connection.receive
+                count = receive(buffer)
+                feed(buffer, 0, count)
+                reply = gets()
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                feed, gets, has_more = self._renew_parser()
+                connection.end(error)
+                continue
+            if reply is False or count == BUFFER_BYTES or has_more():
+                feed, gets, has_more = self._renew_parser()
+                connection.take_more(count)
+                continue
+            stamps = connection.stamps
+            connection.answered = (
+                perf_counter() if stamps is None else max(stamps.arrived(), connection.sent))
+            hand((connection, reply))
+
+    def _renew_parser(self) -> tuple[Callable[..., None], Callable[[], Any], Callable[[], bool]]:
+        made = parser()
+        self._parse = made.feed, made.gets, made.has_data
+        return self._parse
 
     def _gather(self, now: float, took: float) -> float:
         """After a long turn, let more come, as long as it took at most; the moment when that is over.

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.load.slots import SlotMap, key_of, slot_of
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.configuration import SERVICE_NAME

@@ -7,7 +7,8 @@ from binascii import crc_hqx
 from collections.abc import Callable
 from dataclasses import replace
 
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.target.endpoint import Endpoint
 from amply_capacity.traffic.operation import Command
 

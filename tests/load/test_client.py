@@ -12,8 +12,9 @@ from typing import Any
 import gevent
 import pytest
 
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
 from amply_capacity.load.reactor import Reactor
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from batches import tables
 
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
 from amply_capacity.load.player import Player
 from amply_capacity.load.recorder import Recorder
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from locust_process import wait_until
 
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.load.routing import (
     FailoverConnection,
     ShardedConnection,

@@ -22,7 +22,8 @@ from price_pages import set_environment
 from seeded import AWS_SECRET_KEY, keep, seeded
 
 from amply_capacity.errors import AmplyError, AuthRequired, BadInput
-from amply_capacity.load.client import Connection, ReplyError
+from amply_capacity.load.client import Connection
+from amply_capacity.load.replies import ReplyError
 from amply_capacity.run.reader import read_run
 from amply_capacity.target import guard
 from amply_capacity.target import secret as secrets
