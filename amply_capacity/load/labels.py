@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from amply_capacity.load.wire import Kind
@@ -17,7 +18,7 @@ class Labels:
         self._label, self.use_case, self.operation = label, use_case, operation
         self.commands: dict[str, int] = {}
         self.outcomes: dict[str, int] = {}
-        self.whole: dict[tuple[str, str], int] = {}
+        self.whole: dict[str, dict[str, int]] = defaultdict(dict)
 
     def command(self, command: str) -> int:
         """A command's own time."""
@@ -35,7 +36,7 @@ class Labels:
 
     def whole_operation(self, command: str, outcome: str) -> int:
         """The time of a command that was an operation from end to end: both at once."""
-        label = self.whole[command, outcome] = self._label(
+        label = self.whole[command][outcome] = self._label(
             self._kind(command, OK, "service"), *self._clocks(outcome))
         return label
 

@@ -203,9 +203,11 @@ class Player:
                 only = self._only
                 if only:  # an operation of one command, as most are: its time is the command's
                     labels, intended, samples = self._labels, self._intended, recorder.samples
-                    whole = only, outcome
-                    samples.append(
-                        (labels.whole.get(whole) or labels.whole_operation(only, outcome)) + self._only_us)
+                    try:
+                        whole = labels.whole[only][outcome]
+                    except KeyError:
+                        whole = labels.whole_operation(only, outcome)
+                    samples.append(whole + self._only_us)
                     if intended is not None and (lateness_us := to_us(self._started - intended)):
                         samples.append(lateness_us)
                 else:
