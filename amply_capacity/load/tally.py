@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -61,24 +62,27 @@ def offered_events(batch: RawBatch) -> list[dict[str, Any]]:
 
 def console_rows(requests: pa.Table) -> list[dict[str, Any]]:
     """The operations' response times by second and operation, to Locust's whole milliseconds."""
-    own = requests.filter((pc.field("command") == "") & (pc.field("clock") == "response"))
+    own = requests.filter(pc.and_(pc.equal(requests["command"], ""), pc.equal(requests["clock"], "response")))
+    names = ("second", "use_case", "operation", "outcome")
+    kinds = list(zip(*(own[name].to_pylist() for name in names), strict=True))
+    times_ms, counts = own["bucket_us"].to_numpy() / 1000.0, own["count"].to_numpy()
+    whole_ms = np.rint(times_ms).astype(np.int64).tolist()
     rows: dict[tuple[int, str, str], dict[str, Any]] = {}
-    names = ("second", "use_case", "operation", "outcome", "bucket_us", "count")
-    for second, use_case, operation, outcome, bucket_us, count in zip(
-            *(own[name].to_pylist() for name in names), strict=True):
-        row = rows.get((second, use_case, operation))
-        if row is None:
-            row = rows[second, use_case, operation] = {
-                "second": second, "use_case": use_case, "operation": operation, "count": 0, "failed": 0,
-                "total_ms": 0.0, "min_ms": math.inf, "max_ms": 0.0, "times": {}}
-        time_ms = bucket_us / 1000.0
+    end = 0
+    for (second, use_case, operation, outcome), alike in groupby(kinds):  # they lie together, times ascending
+        start, end = end, end + len(list(alike))
+        row = rows.setdefault((second, use_case, operation), {
+            "second": second, "use_case": use_case, "operation": operation, "count": 0, "failed": 0,
+            "total_ms": 0.0, "min_ms": math.inf, "max_ms": 0.0, "times": {}})
+        count = int(counts[start:end].sum())
         row["count"] += count
-        row["total_ms"] += time_ms * count
-        row["min_ms"], row["max_ms"] = min(row["min_ms"], time_ms), max(row["max_ms"], time_ms)
-        if outcome in FAILED_OUTCOMES:
-            row["failed"] += count
-        whole_ms = round(time_ms)
-        row["times"][whole_ms] = row["times"].get(whole_ms, 0) + count
+        row["failed"] += count if outcome in FAILED_OUTCOMES else 0
+        row["total_ms"] += float(times_ms[start:end] @ counts[start:end])
+        row["min_ms"] = min(row["min_ms"], float(times_ms[start]))
+        row["max_ms"] = max(row["max_ms"], float(times_ms[end - 1]))
+        times = row["times"]
+        for time_ms, number in zip(whole_ms[start:end], counts[start:end].tolist(), strict=True):
+            times[time_ms] = times.get(time_ms, 0) + number
     return [{**row, "times": list(row["times"].items())} for row in rows.values()]
 
 
