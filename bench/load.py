@@ -5,6 +5,7 @@ Generator and server have a core each. The contenders take turns, so that all me
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from amply_capacity.target.process import free_port
 from bench.rig import (
     GENERATOR_CORE,
     LOCUSTFILES,
@@ -24,6 +26,7 @@ from bench.rig import (
     SCENARIOS,
     Rig,
     Throughput,
+    in_turns,
     median_spread,
     rig,
 )
@@ -38,6 +41,7 @@ _SIZE_RATES = (1000, 10_000)
 _SIZE_SECONDS = 20.0
 _PROCESS_COUNTS = (1, 2, 4)
 _PROCESS_USERS = ("-u", "200", "-r", "200")  # of the four, each then has the fifty of the other contests
+_PROCESS_TURN_SECONDS, _PROCESS_ROUNDS = 0.8, 8
 _TURN_SECONDS = 3.0
 _SETTLING_SECONDS = 1.2  # what a turn recorded is summed up by then
 _TURNS = 16 * _ROUNDS // 2
@@ -52,7 +56,7 @@ def table() -> str:
         measured = _throughputs(server, Path(scratch))
         at_once = _at_once(server, Path(scratch))
         recording = _recording(server, Path(scratch))
-        processes = _processes(server, Path(scratch))
+        processes = _processes(Path(scratch))
         sizes = [_bytes_per_minute(server, Path(scratch), rate) for rate in _SIZE_RATES]
     lines = [
         f"load, {_ROUNDS} rounds in turns of {_SECONDS:g} s, a core each for generator and server",
@@ -259,34 +263,36 @@ def _on_generator_core() -> None:
     os.sched_setaffinity(0, {GENERATOR_CORE})
 
 
-def _processes(server: Rig, scratch: Path) -> list[str]:
+def _processes(scratch: Path) -> list[str]:
     """CPU seconds per command of all generator processes together, which share one core."""
-    measured: dict[int, list[Throughput]] = defaultdict(list)
-    for number in range(_ROUNDS):
+    rounds = _PROCESS_ROUNDS * _ROUNDS
+    seconds = round(10.0 * _HEAD_START_SECONDS + 2.0 * rounds * len(_PROCESS_COUNTS) * _PROCESS_TURN_SECONDS)
+    with contextlib.ExitStack() as stack:
+        contenders = []
         for count in _PROCESS_COUNTS:
-            more = () if count == 1 else ("--processes", str(count))
-            measured[count].append(
-                server.locust(
-                    SCENARIOS / "mixed.py",
-                    *_PROCESS_USERS,
-                    *more,
-                    seconds=_SECONDS,
-                    run_dir=scratch / f"processes-{number}-{count}",
-                )
-            )
-    lines = [
-        "",
-        "CPU of all generator processes per command, 200 clients, on the one core: µs, against one",
-    ]
-    for count, each in measured.items():
+            own, port = stack.enter_context(rig()), str(free_port())
+            more = () if count == 1 else (
+                "--processes", str(count), "--master-bind-port", port, "--master-port", port)
+            directory = scratch / f"processes-{count}"
+            contenders.append((own, stack.enter_context(own.generator(
+                SCENARIOS / "mixed.py", *_PROCESS_USERS, *more, seconds=seconds, run_dir=directory))))
+            own.await_load(directory)
+        time.sleep(_SETTLING_SECONDS)
+        measured = in_turns(contenders, _PROCESS_TURN_SECONDS, rounds)
+    lines = ["", "CPU of all generator processes per command, 200 clients, on the one core, in "
+                 f"{rounds} turns of {_PROCESS_TURN_SECONDS:g} s each; against one: median, its 95 %"]
+    for count, each in zip(_PROCESS_COUNTS, measured, strict=True):
         cpu_us = [1e6 / one.commands_per_cpu_second for one in each]
-        ratios = [
-            one.commands_per_cpu_second / other.commands_per_cpu_second
-            for one, other in zip(measured[1], each, strict=True)
-        ]
-        lines.append(
-            f"--processes {count}   {statistics.median(cpu_us):>6.1f} "
-            f"({min(cpu_us):.1f}–{max(cpu_us):.1f})   {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f}–{max(ratios):.2f}), at most 1.1 wanted"
-        )
+        ratios = [one.commands_per_cpu_second / other.commands_per_cpu_second
+                  for one, other in zip(measured[0], each, strict=True)]
+        lines.append(f"--processes {count}  {median_spread(cpu_us, 1)} µs   {_median_interval(ratios)}, "
+                     "at most 1.1 wanted")
     return lines
+
+
+def _median_interval(values: list[float]) -> str:
+    """The median and its 95 % interval, from ranks: a shared host makes outliers, not normal errors."""
+    ordered, half = sorted(values), 0.98 * len(values) ** 0.5
+    low, high = (ordered[min(max(round(len(values) / 2 + side * half - 0.5), 0), len(values) - 1)]
+                 for side in (-1, 1))
+    return f"{statistics.median(values):.3f} ({low:.3f}–{high:.3f})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 
 __all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "SERVER_CORE", "Reading", "Rig",
-           "Throughput", "median_spread", "rig"]
+           "Throughput", "in_turns", "median_spread", "rig"]
 
 GENERATOR_CORE, SERVER_CORE = 0, 1
 POPULATION = 2000
@@ -28,6 +29,7 @@ _READING_SECONDS = 0.2
 _IDLE_CALLS = 20  # what the readings themselves and INFO may make between two
 _WARM_UP_SECONDS, _COOL_DOWN_SECONDS = 1.0, 0.5
 _LONGEST_SECONDS = 200.0
+_SETTLING_SECONDS = 0.15
 _LAST_WORDS = 500
 
 
@@ -124,10 +126,10 @@ class Rig:
         return [one for one in busy
                 if busy[0].time_s + _WARM_UP_SECONDS < one.time_s < busy[-1].time_s - _COOL_DOWN_SECONDS]
 
-    def await_load(self) -> None:
-        """Until a generator that records no run has connected its clients. Raises RuntimeError."""
+    def await_load(self, run_dir: Path | None = None) -> None:
+        """Until a generator records into `run_dir`, or has connected its clients. Raises RuntimeError."""
         deadline = time.monotonic() + _LONGEST_SECONDS
-        while not self._is_under_load(None):
+        while not self._is_under_load(run_dir):
             if time.monotonic() > deadline:
                 raise _NoLoad("the generator connected no clients")
             time.sleep(_READING_SECONDS)
@@ -154,22 +156,70 @@ def rig() -> Iterator[Rig]:
         yield Rig(cluster.endpoint, cluster.name, control)
 
 
+def in_turns(contenders: Sequence[tuple[Rig, subprocess.Popen[bytes]]], turn_seconds: float,
+             rounds: int) -> list[list[Throughput]]:
+    """What each generator, at work with a server of its own, gets out of the one core in each of its turns.
+
+    All others stand still meanwhile (SIGSTOP): so each has the core for itself, and whatever a shared host
+    does, it does to all within seconds. Turns of all together are to be shorter than what a worker may be
+    silent (3 s), and a command may take.
+    """
+    throughputs: list[list[Throughput]] = [[] for _ in contenders]
+    order = list(range(len(contenders)))
+    for _, process in contenders:
+        _signal(process.pid, signal.SIGSTOP)
+    try:
+        for number in range(rounds):
+            for which in order if number % 2 == 0 else reversed(order):
+                server, process = contenders[which]
+                _signal(process.pid, signal.SIGCONT)
+                time.sleep(_SETTLING_SECONDS)
+                first = server.reading(process)
+                time.sleep(turn_seconds)
+                last = server.reading(process)
+                _signal(process.pid, signal.SIGSTOP)
+                calls = last.calls - first.calls
+                if process.poll() is not None or calls < _IDLE_CALLS:
+                    raise _NoLoad("a generator made no load in its turn: nothing was compared")
+                throughputs[which].append(
+                    Throughput(calls / (last.time_s - first.time_s), calls / (last.cpu_s - first.cpu_s)))
+    finally:
+        for _, process in contenders:
+            _signal(process.pid, signal.SIGCONT)
+    return throughputs
+
+
 def median_spread(values: Sequence[float], digits: int = 0) -> str:
     """`median (least–most)`, with so many digits after the point."""
     return (f"{statistics.median(values):>9,.{digits}f} "
             f"({min(values):,.{digits}f}–{max(values):,.{digits}f})")
 
 
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all it started that still run.
+def _family(pid: int) -> list[int]:
+    """A process and all it started that still run.
 
     Asked of the kernel, for this is read beside a load whose lateness counts: psutil looks through all
     processes of the machine for the children of one, which takes three times as long.
     """
-    total = 0.0
+    found = [pid]
     with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            total += sum(_cpu_seconds(int(child)) for child in (thread / "children").read_text().split())
-    return total
+            for child in (thread / "children").read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and of all it started, as the scheduler counts, in ns: /proc/PID/stat counts 10 ms."""
+    total_ns = 0
+    for one in _family(pid):
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                total_ns += int((thread / "schedstat").read_text().split()[0])
+    return total_ns / 1e9
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    for one in _family(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, number)
