@@ -41,7 +41,7 @@ _SIZE_RATES = (1000, 10_000)
 _SIZE_SECONDS = 20.0
 _PROCESS_COUNTS = (1, 2, 4)
 _PROCESS_USERS = ("-u", "200", "-r", "200")  # of the four, each then has the fifty of the other contests
-_PROCESS_TURN_SECONDS, _PROCESS_ROUNDS = 0.8, 8
+_SHORT_TURN_SECONDS, _SHORT_TURNS = 0.8, 8  # of which there are so many a round
 _TURN_SECONDS = 3.0
 _SETTLING_SECONDS = 1.2  # what a turn recorded is summed up by then
 _TURNS = 16 * _ROUNDS // 2
@@ -55,6 +55,7 @@ def table() -> str:
     with rig() as server, tempfile.TemporaryDirectory() as scratch:
         measured = _throughputs(server, Path(scratch))
         at_once = _at_once(server, Path(scratch))
+        alternating = _alternating(server, Path(scratch))
         recording = _recording(server, Path(scratch))
         processes = _processes(Path(scratch))
         sizes = [_bytes_per_minute(server, Path(scratch), rate) for rate in _SIZE_RATES]
@@ -78,7 +79,7 @@ def table() -> str:
     for ours, theirs, wanted in pairs:
         if theirs in measured:
             lines.append(f"{ours} / {theirs:<32} {_ratios(measured[ours], measured[theirs])}  {wanted}")
-    lines += ["", at_once]
+    lines += ["", at_once, alternating]
     low, high = sizes
     lines += [
         "",
@@ -145,6 +146,25 @@ def _at_once(server: Rig, scratch: Path) -> str:
             ratios.append(rates[0] / rates[1])
     return ("mixed, ours / plain Locust + redis-py, both on the one core at once, commands a CPU second: "
             f"{median_spread(ratios, 2).strip()}  at least 7, aim 9")
+
+
+def _alternating(server: Rig, scratch: Path) -> str:
+    """Ours and plain Locust in short turns, in which each has the generator's core for itself."""
+    rounds = _SHORT_TURNS * _ROUNDS
+    seconds = round(4.0 * _HEAD_START_SECONDS + 4.0 * rounds * _SHORT_TURN_SECONDS)
+    directory = scratch / "alternating"
+    with rig() as other, server.generator(SCENARIOS / "mixed.py", *_USERS, run_dir=directory,
+                                          seconds=seconds) as ours:
+        server.await_load(directory)
+        with other.generator(LOCUSTFILES / "plain.py", *_USERS, seconds=seconds,
+                             env=_plain_environment(other, hiredis=False)) as plain:
+            other.await_load()
+            time.sleep(_SETTLING_SECONDS)
+            each = in_turns([(server, ours), (other, plain)], _SHORT_TURN_SECONDS, rounds)
+    ratios = [one.commands_per_cpu_second / theirs.commands_per_cpu_second
+              for one, theirs in zip(*each, strict=True)]
+    return (f"the same, each alone on the core in {rounds} turns of {_SHORT_TURN_SECONDS:g} s, and the 95 % of "
+            f"the median: {_median_interval(ratios)}  at least 7, aim 9")
 
 
 def _redis_benchmark(server: Rig) -> Throughput:
@@ -265,8 +285,8 @@ def _on_generator_core() -> None:
 
 def _processes(scratch: Path) -> list[str]:
     """CPU seconds per command of all generator processes together, which share one core."""
-    rounds = _PROCESS_ROUNDS * _ROUNDS
-    seconds = round(10.0 * _HEAD_START_SECONDS + 2.0 * rounds * len(_PROCESS_COUNTS) * _PROCESS_TURN_SECONDS)
+    rounds = _SHORT_TURNS * _ROUNDS
+    seconds = round(10.0 * _HEAD_START_SECONDS + 2.0 * rounds * len(_PROCESS_COUNTS) * _SHORT_TURN_SECONDS)
     with contextlib.ExitStack() as stack:
         contenders = []
         for count in _PROCESS_COUNTS:
@@ -278,9 +298,9 @@ def _processes(scratch: Path) -> list[str]:
                 SCENARIOS / "mixed.py", *_PROCESS_USERS, *more, seconds=seconds, run_dir=directory))))
             own.await_load(directory)
         time.sleep(_SETTLING_SECONDS)
-        measured = in_turns(contenders, _PROCESS_TURN_SECONDS, rounds)
+        measured = in_turns(contenders, _SHORT_TURN_SECONDS, rounds)
     lines = ["", "CPU of all generator processes per command, 200 clients, on the one core, in "
-                 f"{rounds} turns of {_PROCESS_TURN_SECONDS:g} s each; against one: median, its 95 %"]
+                 f"{rounds} turns of {_SHORT_TURN_SECONDS:g} s each; against one: median, its 95 %"]
     for count, each in zip(_PROCESS_COUNTS, measured, strict=True):
         cpu_us = [1e6 / one.commands_per_cpu_second for one in each]
         ratios = [one.commands_per_cpu_second / other.commands_per_cpu_second

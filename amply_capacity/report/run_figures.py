@@ -9,6 +9,7 @@ from amply_capacity.run.reader import Run
 
 __all__ = ["latency", "server_cpu", "throughput"]
 
+_LEGEND_ROOM = 3.0  # above the highest line, on a logarithmic axis
 _SECOND = "second of the measured phase"
 
 
@@ -63,6 +64,7 @@ def latency(run: Run) -> Picture:
         axes.set_xlim(0, last - first)
         axes.set_xlabel(_SECOND)
         axes.set_ylabel(f"{clock} time, ms")
+        axes.set_ylim(top=_LEGEND_ROOM * axes.get_ylim()[1])
         axes.legend(ncols=2, loc="upper left")
         return picture(figure, claim, f"{clock} time in ms, the median second; run {run.name}; "
                                       "on the recording host, not a node")

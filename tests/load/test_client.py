@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 
 from amply_capacity.load.client import Connection
@@ -35,8 +36,8 @@ def tls_cluster() -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def _server(*answers: bytes) -> Iterator[Endpoint]:
-    """Answers its one client's n-th request with the n-th bytes, one at a time; hangs up after the last."""
+def _server(*answers: bytes, piece_bytes: int = 1) -> Iterator[Endpoint]:
+    """Answers its one client's n-th request with the n-th bytes, piece by piece; hangs up after the last."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -45,8 +46,8 @@ def _server(*answers: bytes) -> Iterator[Endpoint]:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for answer in answers:
                 client.recv(65536)
-                for byte in range(len(answer)):
-                    client.sendall(answer[byte:byte + 1])
+                for start in range(0, len(answer), piece_bytes):
+                    client.sendall(answer[start:start + piece_bytes])
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -70,6 +71,36 @@ def test_half_a_reply_and_the_end_is_a_lost_connection() -> None:
         with pytest.raises(ConnectionResetError, match="closed the connection"):
             connection.call(("GET", "k"))
         assert connection.is_closed
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (b"$10\r\nhalf", "closed the connection"), (b"?what\r\n", "Protocol error"),
+    (b"+one\r\n+two\r\n", "more than it was asked for")])
+def test_what_one_server_breaks_off_or_adds_reaches_no_other_connection(
+        redis_cluster: Cluster, redis_client: Any, answer: bytes, words: str) -> None:
+    """All have one parser in common, as long as their replies come whole."""
+    wrong: list[Any] = []
+    stop = gevent.event.Event()
+
+    def others(number: int) -> None:
+        with contextlib.closing(Connection(redis_cluster.endpoint)) as other:
+            while not stop.is_set():
+                if (reply := other.call(("ECHO", str(number)))) != str(number):
+                    wrong.append(reply)
+
+    echoing = [gevent.spawn(others, number) for number in range(10)]
+    try:
+        for _ in range(5):
+            with _server(b"+well\r\n", answer, piece_bytes=100) as endpoint:
+                broken = Connection(endpoint)
+                assert broken.call(("GET", "k")) == "well"
+                with pytest.raises(ConnectionResetError, match=words):
+                    broken.call(("GET", "k"))
+                assert broken.is_closed
+    finally:
+        stop.set()
+        gevent.joinall(echoing, timeout=_ENOUGH_SECONDS, raise_error=True)
+    assert wrong == []
 
 
 def test_a_server_that_hangs_up_on_an_idle_client_is_noticed_at_the_next_command() -> None:
