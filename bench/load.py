@@ -163,8 +163,8 @@ def _alternating(server: Rig, scratch: Path) -> str:
             each = in_turns([(server, ours), (other, plain)], _SHORT_TURN_SECONDS, rounds)
     ratios = [one.commands_per_cpu_second / theirs.commands_per_cpu_second
               for one, theirs in zip(*each, strict=True)]
-    return (f"the same, each alone on the core in {rounds} turns of {_SHORT_TURN_SECONDS:g} s, and the 95 % of "
-            f"the median: {_median_interval(ratios)}  at least 7, aim 9")
+    return (f"the same, each alone on the core in {rounds} turns of {_SHORT_TURN_SECONDS:g} s, and the 95 % "
+            f"of the median: {_median_interval(ratios)}  at least 7, aim 9")
 
 
 def _redis_benchmark(server: Rig) -> Throughput:
