@@ -312,7 +312,6 @@ def _processes(scratch: Path) -> list[str]:
 
 def _median_interval(values: list[float]) -> str:
     """The median and its 95 % interval, from ranks: a shared host makes outliers, not normal errors."""
-    ordered, half = sorted(values), 0.98 * len(values) ** 0.5
-    low, high = (ordered[min(max(round(len(values) / 2 + side * half - 0.5), 0), len(values) - 1)]
-                 for side in (-1, 1))
-    return f"{statistics.median(values):.3f} ({low:.3f}–{high:.3f})"
+    ordered = sorted(values)
+    below = max(int(len(values) / 2 - 0.98 * len(values) ** 0.5), 0)  # of a binomial count's normal limits
+    return f"{statistics.median(values):.3f} ({ordered[below]:.3f}–{ordered[-1 - below]:.3f})"

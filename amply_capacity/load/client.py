@@ -21,7 +21,8 @@ from gevent import getcurrent
 from hiredis import pack_command
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.reactor import BUFFER_BYTES, READ, WRITE, Reactor
+from amply_capacity.load.reactor import BUFFER_BYTES, Reactor
+from amply_capacity.load.readiness import READ, WRITE
 from amply_capacity.load.replies import ReplyError, parser
 from amply_capacity.load.stamps import StampedSocket, stamped
 from amply_capacity.load.tls import TlsChannel, client_context

@@ -3,14 +3,10 @@
 A turn of gevent's loop looks at all that libev has, and each reply and each watcher is a call from C. Here an
 epoll of its own names all replies at once, and while something is to do the loop is left for a moment now and
 then only.
-
-libev also hands its time-outs to epoll in whole milliseconds, rounded up: sleeping until an intended start
-would make it 0.5 ms late on average. Linux' timerfd wakes the same loop to some ten microseconds.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections.abc import Callable
@@ -20,16 +16,14 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from gevent import getcurrent
-from gevent.monkey import get_original
 
+from amply_capacity.load.alarm import LoopTimer, TimerFd
+from amply_capacity.load.readiness import Epoll, LoopWatchers
 from amply_capacity.load.replies import parser
 from amply_capacity.load.stamps import StampedSocket
 
-__all__ = ["BUFFER_BYTES", "READ", "WRITE", "Reactor", "Served"]
+__all__ = ["BUFFER_BYTES", "Reactor", "Served"]
 
-READ, WRITE = 1, 4
-"""EPOLLIN and EPOLLOUT (sys/epoll.h)."""
-_LIBEV_READ, _LIBEV_WRITE = 1, 2
 _ATTRIBUTE = "amply_reactor"
 BUFFER_BYTES = 65536
 _MOST_EVENTS = 256
@@ -39,10 +33,6 @@ _NEAR_SECONDS = 200e-6
 """About what setting a timer, sleeping and being woken cost, and how much slower all is after it (README)."""
 _LONG_TURN_SECONDS, _PATIENCE_SECONDS = 80e-6, 300e-6
 """A turn of a few operations, and what the start of one may be late so that more come together (README)."""
-_CLOCK_MONOTONIC = 1  # the clock of perf_counter on Linux
-_ABSOLUTE = 1
-_EXPIRATIONS_BYTES = 8
-_NON_BLOCKING_CLOSED_ON_EXEC = 0o4000 | 0o2000000
 
 
 class Served(Protocol):
@@ -97,9 +87,9 @@ class Reactor:
         self._armed_for = 0.0
         self._idle = loop.idle()
         is_linux = sys.platform == "linux"
-        self._events: _Epoll | _Watchers = _Epoll(loop) if is_linux else _Watchers(loop)
-        self._alarm: _TimerFd | _LoopTimer = (
-            _TimerFd(self, self._rung) if is_linux else _LoopTimer(loop, self._rung))
+        self._events: Epoll | LoopWatchers = Epoll(loop) if is_linux else LoopWatchers(loop)
+        self._alarm: TimerFd | LoopTimer = (
+            TimerFd(self.watch, self._rung) if is_linux else LoopTimer(loop, self._rung))
         # The last thing before a wait: gevent runs what was spawned there too, and that may send as well.
         self._before_wait = loop.prepare(priority=loop.MINPRI)
         self._before_wait.start(self._serve)
@@ -294,109 +284,3 @@ def _nothing() -> None:
 
 def _not_watched(_events: int) -> None:
     pass
-
-
-class _Epoll:
-    """Linux' epoll, in which gevent's own loop is woken by what is watched here."""
-
-    def __init__(self, loop: Any) -> None:
-        self._epoll = get_original("select", "epoll")()  # gevent takes it out of its module
-        self.register, self.modify = self._epoll.register, self._epoll.modify
-        self.unregister, self.poll = self._epoll.unregister, self._epoll.poll
-        self._watcher = loop.io(self._epoll.fileno(), _LIBEV_READ)
-        self._watcher.start(_nothing)
-
-    def close(self) -> None:
-        """Watch nothing any more."""
-        self._watcher.stop()
-        self._watcher.close()
-        self._epoll.close()
-
-
-class _Watchers:
-    """The event loop's own watchers, where there is no epoll: what they tell is noted until the next turn."""
-
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
-        self._watchers: dict[int, Any] = {}
-        self._noted: dict[int, int] = {}
-
-    def register(self, descriptor: int, events: int) -> None:
-        """As an epoll's."""
-        watcher = self._watchers[descriptor] = self._loop.io(
-            descriptor, (_LIBEV_READ if events & READ else 0) | (_LIBEV_WRITE if events & WRITE else 0))
-        watcher.start(self._note, descriptor, events)
-
-    def modify(self, descriptor: int, events: int) -> None:
-        """As an epoll's."""
-        self.unregister(descriptor)
-        self.register(descriptor, events)
-
-    def unregister(self, descriptor: int) -> None:
-        """As an epoll's."""
-        watcher = self._watchers.pop(descriptor)
-        watcher.stop()
-        watcher.close()
-        self._noted.pop(descriptor, None)
-
-    def close(self) -> None:
-        """As an epoll's."""
-        for descriptor in list(self._watchers):
-            self.unregister(descriptor)
-
-    def poll(self, _timeout: float, _most: int) -> list[tuple[int, int]]:
-        """What has come since the last call."""
-        noted = list(self._noted.items())
-        self._noted.clear()
-        return noted
-
-    def _note(self, descriptor: int, events: int) -> None:
-        self._noted[descriptor] = events
-
-
-class _TimerFd:
-    """A timer of the kernel that makes a descriptor readable at an absolute moment."""
-
-    def __init__(self, reactor: Reactor, ring: Callable[[], object]) -> None:
-        self._ring = ring
-        library = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = library.timerfd_create(_CLOCK_MONOTONIC, _NON_BLOCKING_CLOSED_ON_EXEC)
-        if self._descriptor < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        self._set = library.timerfd_settime
-        self._times = (ctypes.c_long * 4)()  # an interval of none; the moment in seconds and nanoseconds
-        reactor.watch(self._descriptor, READ, self._rang)
-
-    def set(self, moment: float) -> None:
-        """Ring at that moment, at once if it has passed; 0 is never."""
-        seconds = int(moment)
-        self._times[2], self._times[3] = seconds, int((moment - seconds) * 1e9)
-        self._set(self._descriptor, _ABSOLUTE, self._times, None)
-
-    def close(self) -> None:
-        """Give it back."""
-        os.close(self._descriptor)
-
-    def _rang(self, _: int) -> None:
-        os.read(self._descriptor, _EXPIRATIONS_BYTES)  # else it stays readable
-        self._ring()
-
-
-class _LoopTimer:
-    """The event loop's own timer, where there is no timerfd."""
-
-    def __init__(self, loop: Any, ring: Callable[[], object]) -> None:
-        self._loop, self._ring = loop, ring
-        self._timer = loop.timer(0.0)
-
-    def set(self, moment: float) -> None:
-        """As a timerfd's."""
-        self.close()
-        if moment:
-            self._timer = self._loop.timer(max(moment - perf_counter(), 0.0))
-            self._timer.start(self._ring)
-
-    def close(self) -> None:
-        """As a timerfd's."""
-        self._timer.stop()
-        self._timer.close()

@@ -11,7 +11,8 @@ import gevent
 import pytest
 
 from amply_capacity.load import reactor as reactors
-from amply_capacity.load.reactor import READ, WRITE, Reactor
+from amply_capacity.load.reactor import Reactor
+from amply_capacity.load.readiness import READ, WRITE
 
 _ENOUGH_SECONDS = 20.0
 
@@ -247,7 +248,8 @@ def test_one_reactor_serves_a_hub_and_a_forked_process_has_its_own() -> None:
 _FORKED = """
 import os, socket, sys
 import gevent
-from amply_capacity.load.reactor import READ, Reactor
+from amply_capacity.load.reactor import Reactor
+from amply_capacity.load.readiness import READ
 
 def exchange(name):
     reactor, (ours, theirs) = Reactor.of(gevent.get_hub()), socket.socketpair()
