@@ -19,6 +19,7 @@ __all__ = ["drill_timeline", "drill_timelines"]
 _MARKED = ("+odown", "+promoted-slave", "+convert-to-slave", "Failover election won", "server is back",
            "another primary", "a primary for every key", "link healed", "larger server has taken over")
 
+_ROOM_FOR_WORDS = 1.35
 _BEFORE_SECONDS, _AFTER_SECONDS, _TIMES_USUAL = 3.5, 12.0, 2.0
 _PANEL_INCHES, _REST_INCHES = 1.55, 1.35
 _TOPOLOGIES = {"single": "single node", "replicated": "with a replica", "sharded": "one of several shards"}
@@ -74,7 +75,7 @@ def drill_timelines(runs: Sequence[Run]) -> Picture:
             _answers(axes, run, drill)
         if refilled:
             _misses(rows[-1], *refilled[0])
-        rows[0].legend(loc="upper right", ncols=2, fontsize=9)
+        figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
         rows[-1].set_xlim(-_BEFORE_SECONDS, min(_AFTER_SECONDS, *map(_seconds_after, drills)))
         rows[-1].set_xlabel(f"seconds from the {drills[0]['drill']}")
         names = "; ".join(f"{_topology(drill)}: run {run.name}"
@@ -158,8 +159,9 @@ def _misses(axes: Axes, run: Run, drill: dict[str, Any]) -> None:
                       textcoords="offset points", fontsize=8.5, color=MUTED, va="center")
     axes.set_ylabel("cache misses\na second")
     axes.annotate(f"{_topology(drill)}: {drill['cache']['extra_misses']:,} queries more for the database",
-                  (0.988, 0.92), xycoords="axes fraction", fontsize=10.5, fontweight="bold", color=INK,
-                  ha="right", va="top")
+                  (0.012, 0.92), xycoords="axes fraction", fontsize=10.5, fontweight="bold", color=INK,
+                  va="top")
+    axes.set_ylim(top=_ROOM_FOR_WORDS * axes.get_ylim()[1])
 
 
 def _moments(run: Run, drill: dict[str, Any], began_s: float,
