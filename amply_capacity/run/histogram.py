@@ -13,6 +13,7 @@ _SUB_BUCKET_BITS = 4
 the traffic (bench/load), for a third digit that no node type is chosen by.
 """
 _MANTISSA_BITS, _EXPONENT_BIAS = 52, 1023  # of a double, IEEE 754
+_BITS_OF_FIRST = _EXPONENT_BIAS + _SUB_BUCKET_BITS - 1 << _SUB_BUCKET_BITS  # so that 16 µs are bucket 16
 
 
 def bucket_number(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -21,12 +22,12 @@ def bucket_number(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
     The log-linear layout of HdrHistogram (Gil Tene, 2012) with 16 sub-buckets an octave: bounds never depend
     on the data, so that histograms of different seconds, processes and runs add up.
     """
-    times = np.maximum(times_us, 0)
-    # The exponent of a double is the octave, and exact for integers below 2**53.
-    octave = (times.astype(np.float64).view(np.int64) >> _MANTISSA_BITS) - _EXPONENT_BIAS
-    shift = np.maximum(octave - _SUB_BUCKET_BITS, 0)
-    numbers: NDArray[np.int64] = (shift << _SUB_BUCKET_BITS) + (times >> shift)
-    return numbers
+    # A double's exponent is the octave and its mantissa's first bits the sub-bucket: exact below 2**53.
+    bits = times_us.astype(np.float64).view(np.int64)
+    numbers = (bits >> _MANTISSA_BITS - _SUB_BUCKET_BITS) - _BITS_OF_FIRST
+    # Below the first octave with all sub-buckets that is less than the time, which is its own bucket.
+    within: NDArray[np.int64] = np.maximum(numbers, np.clip(times_us, 0, (1 << _SUB_BUCKET_BITS) - 1))
+    return within
 
 
 def upper_us(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
