@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
@@ -25,8 +26,11 @@ class Pace:
     def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor, places: Iterator[float]) -> None:
         self._schedule, self._reactor, self._places = schedule, reactor, places
         self._began_at = schedule.position(perf_counter())
-        self._positions: list[float] = []
-        """Of the start given last, and of all that are still to be given or counted, in order."""
+        self._positions = array("d")
+        """Of the start given last, and of all that are still to be given or counted, in order.
+
+        No objects, for those of a second are dropped at once.
+        """
         self._moments: list[float] = []
         """Of the starts to be given next, the next one last."""
         self._given = self._counted = 0
@@ -73,4 +77,4 @@ class Pace:
 
     def _draw(self) -> None:
         began = self._began_at
-        self._positions += [began + place for place in islice(self._places, _BLOCK)]
+        self._positions.extend([began + place for place in islice(self._places, _BLOCK)])
