@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,27 +15,48 @@ __all__ = ["Precedence"]
 
 _NICE = 10  # a tenth of a core that the load fills, twice what recording it takes
 _MOST_WAITED_SECONDS = 0.2
+_PIECE_SECONDS, _PAUSE_SECONDS = 0.3e-3, 1e-3
 
 
 class Precedence:
     """This process' place behind a load, that of all its threads.
 
-    Beside a load that has moments to keep it runs in what the load leaves over (SCHED_IDLE, sched(7)): with a
-    nice value alone it would first finish its slice of 1 to 3 ms. A load that leaves nothing over would bring
-    it to a stand, so once it has `waited` too long, and beside a closed loop, it is no more than nice. The
-    same where it could not come back (without CAP_SYS_NICE).
+    Beside a load that has moments to keep it runs in what the load leaves over (SCHED_IDLE, sched(7)), and in
+    pieces: with a nice value alone it would first finish its slice of 1 to 4 ms. A load that leaves nothing
+    over would bring it to a stand, so once it has `waited` too long, and beside a closed loop, it is no more
+    than nice. The same where it could not come back (without CAP_SYS_NICE).
     """
 
     def __init__(self) -> None:
         self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
-        self._is_idle = False
+        self._is_idle = self._is_scheduled = self._is_in_pieces = False
 
     def give_way(self, *, is_scheduled: bool) -> None:
         """The load begins; `is_scheduled` when it has moments to keep."""
         _be_nice(self._usual_nice + _NICE)
+        self._is_scheduled = is_scheduled
+        signal.signal(signal.SIGALRM, self._pause)
         if is_scheduled and sys.platform == "linux" and _can_come_back():
             _schedule(os.SCHED_IDLE)
             self._is_idle = True
+
+    @contextlib.contextmanager
+    def in_pieces(self) -> Iterator[None]:
+        """What the main thread does meanwhile, beside a load with moments to keep, it leaves every 0.3 ms.
+
+        A load that never sleeps does not wake, which alone would take the core back at once: who is nice has
+        it to the next tick, 4 ms as a rule, and no operation starts before. A call into C is not left.
+        """
+        if not self._is_scheduled:
+            yield
+            return
+        self._is_in_pieces = True
+        self._next_piece()
+        try:
+            yield
+        finally:
+            self._is_in_pieces = False
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
 
     def waited(self, seconds: float) -> None:
         """How long something that was to be done stood still."""
@@ -41,8 +65,17 @@ class Precedence:
 
     def take_part(self) -> None:
         """The load has ended."""
+        self._is_scheduled = False
         self._come_back()
         _be_nice(self._usual_nice)
+
+    def _pause(self, *_: object) -> None:
+        time.sleep(_PAUSE_SECONDS)
+        self._next_piece()
+
+    def _next_piece(self) -> None:
+        if self._is_in_pieces:
+            signal.setitimer(signal.ITIMER_REAL, _PIECE_SECONDS)
 
     def _come_back(self) -> None:
         if self._is_idle and sys.platform == "linux":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import subprocess
 import sys
@@ -13,13 +14,15 @@ import gevent
 from gevent.lock import Semaphore
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.wire import Close, Open, Sync, write_message
+from amply_capacity.load.wire import Close, Open, Sync, packed, write_packed
 from amply_capacity.progress import say
 
 __all__ = ["Recording"]
 
 _CLOSE_SECONDS = 120.0
 _SETTLE_SECONDS = 20.0
+_BREATH_SECONDS = 1e-3  # 0 would not let the event loop go round
+_PIPE_BYTES = 1024**2  # what Linux allows everybody (pipe(7))
 _ORDERS = frozenset({"rate", "knee", "stop"})
 
 
@@ -45,7 +48,8 @@ class Recording:
             [sys.executable, "-m", "amply_capacity.load.scribe"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         with contextlib.suppress(OSError):  # it has ended already: it answers nothing either
-            write_message(self._pipe, opened)
+            _widen(self._pipe)
+            write_packed(self._pipe, packed(opened))
         first = self._answer(self._process.stdout.readline() if self._process.stdout else b"")
         if "opened" not in first:
             self._process.wait()
@@ -57,8 +61,11 @@ class Recording:
         """Hand a message over; a recording process that has died is a failure, told once."""
         try:
             with self._lock:
-                gevent.sleep(0)  # clients first: draining held them up, and so does packing
-                write_message(self._pipe, message)
+                # Clients first: draining held them up, and so do packing and writing.
+                gevent.sleep(_BREATH_SECONDS)
+                pieces = packed(message)
+                gevent.sleep(_BREATH_SECONDS)
+                write_packed(self._pipe, pieces)
         except OSError:
             self._fail(AmplyError("the recording process has died", got=f"exit code {self._process.poll()}",
                                   do=f"`amply-capacity runs recover {self.directory}` keeps what it wrote"))
@@ -108,6 +115,13 @@ class Recording:
         if self._failure is None:
             self._failure = error
             self._on_failure(error)
+
+
+def _widen(pipe: Any) -> None:
+    """Room for a second of a fast load, which then is written at once, not in pieces of the usual 64 KiB."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # as an administrator may limit it
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _error(failure: dict[str, Any]) -> AmplyError:

@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
+import pyarrow as pa
 
 from amply_capacity.errors import AmplyError
 from amply_capacity.load.overseer import Order, Overseer
@@ -23,7 +24,7 @@ from amply_capacity.load.precedence import Precedence
 from amply_capacity.load.sampler import Sampler
 from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
 from amply_capacity.load.verdict import judge
-from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, read_message
+from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, await_message, read_message
 from amply_capacity.run.writer import RunWriter
 
 __all__ = ["main"]
@@ -47,7 +48,20 @@ class _Scribe:
         self._knee: dict[str, Any] | None = None
         self.failure: AmplyError | None = None
 
-    def handle(self, message: Any) -> None:
+    def serve(self, pipe: IO[bytes]) -> Close:
+        """Handle what comes, to the message that ends the run; without one the generator was killed."""
+        while (length := await_message(pipe)) is not None:
+            with self._precedence.in_pieces():
+                message = read_message(pipe, length)
+                if isinstance(message, Close):
+                    return message
+                try:
+                    self._handle(message)
+                except AmplyError as error:
+                    self.fail(error)
+        return Close(datetime.now(UTC).isoformat(timespec="milliseconds"), "the generator was killed")
+
+    def _handle(self, message: Any) -> None:
         match message:
             case RawBatch():
                 began, worked = time.perf_counter(), time.thread_time()
@@ -153,8 +167,11 @@ def _answer(**content: Any) -> None:
 
 def main() -> int:
     """Serve one run."""
+    # The usual one gives memory back and asks anew: on a virtual machine now and then 10 ms in one call.
+    pa.set_memory_pool(pa.system_memory_pool())
     pipe = sys.stdin.buffer
-    opened = read_message(pipe)
+    length = await_message(pipe)
+    opened = None if length is None else read_message(pipe, length)
     if not isinstance(opened, Open):
         return 2
     try:
@@ -163,15 +180,9 @@ def main() -> int:
         _answer(failure={"what": error.what, "got": error.got, "do": error.do})
         return 2
     _answer(opened=True)
-    while (message := read_message(pipe)) is not None and not isinstance(message, Close):
-        try:
-            scribe.handle(message)
-        except AmplyError as error:
-            scribe.fail(error)
-    if message is None:
-        message = Close(datetime.now(UTC).isoformat(timespec="milliseconds"), "the generator was killed")
+    end = scribe.serve(pipe)
     try:
-        scribe.close(message)
+        scribe.close(end)
     except AmplyError as error:  # the parts stay for `runs recover`
         scribe.fail(error)
         return 2

@@ -15,7 +15,7 @@ from amply_capacity.target.endpoint import Endpoint
 
 __all__ = [
     "LATENESS", "TIME_BITS", "TIME_MASK", "Access", "Begin", "Close", "Event", "Kind", "Label", "Limits",
-    "Open", "RawBatch", "Search", "Sync", "read_message", "write_message",
+    "Open", "RawBatch", "Search", "Sync", "await_message", "packed", "read_message", "write_packed",
 ]
 
 _LENGTH = struct.Struct("<Q")
@@ -115,17 +115,29 @@ class Close:
     broken_off: str = ""
 
 
-def write_message(pipe: IO[bytes], message: Any) -> None:
+def packed(message: Any) -> tuple[bytes, bytes]:
+    """A message in the two pieces that `write_message` sends."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(body)), body
+
+
+def write_packed(pipe: IO[bytes], pieces: tuple[bytes, bytes]) -> None:
     """Send one message. Raises OSError when the other end is gone."""
-    packed = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.write(_LENGTH.pack(len(packed)) + packed)
+    for piece in pieces:
+        pipe.write(piece)
     pipe.flush()
 
 
-def read_message(pipe: IO[bytes]) -> Any | None:
-    """The next message; None at the end, also where it comes in the middle of one."""
+def await_message(pipe: IO[bytes]) -> int | None:
+    """How long the next message is, in bytes; None at the end."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
-    packed = pipe.read(_LENGTH.unpack(head)[0])
-    return pickle.loads(packed) if len(packed) == _LENGTH.unpack(head)[0] else None  # our own parent wrote it
+    length: int = _LENGTH.unpack(head)[0]
+    return length
+
+
+def read_message(pipe: IO[bytes], length: int) -> Any | None:
+    """The message that `await_message` found; None where the pipe ends in its middle."""
+    body = pipe.read(length)
+    return pickle.loads(body) if len(body) == length else None  # our own parent wrote it

@@ -53,3 +53,42 @@ def test_beside_a_closed_loop_it_is_only_nice() -> None:
 def test_who_could_not_come_back_does_not_go_there() -> None:
     assert _places("os.setresuid(65534, 65534, 65534)\n"
                    "precedence.give_way(is_scheduled=True); place()") == [("other", 10)]
+
+
+_BUSY = """
+import resource
+def rests():
+    before, worked = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw, time.thread_time()
+    with precedence.in_pieces():
+        while time.thread_time() < worked + 0.03:
+            pass
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before)
+"""
+
+
+def _rests(words: str) -> list[int]:
+    """How often the process gave up its core of its own accord, at each `rests()`: 30 ms of work."""
+    out = subprocess.run([sys.executable, "-c", f"import time{_ROOM}{_BUSY}{words}\nover.set()"], check=True,
+                         text=True, capture_output=True, timeout=60.0).stdout
+    return [int(line) for line in out.splitlines()]
+
+
+def test_beside_a_schedule_work_is_done_in_pieces() -> None:
+    before, beside, after = _rests("rests(); precedence.give_way(is_scheduled=True); rests(); "
+                                   "precedence.take_part(); rests()")
+    assert beside >= 20  # a hundred pieces; a host that takes the core away makes longer ones
+    assert before < 5
+    assert after < 5
+
+
+def test_beside_a_closed_loop_work_is_done_at_a_stretch() -> None:
+    (beside,) = _rests("precedence.give_way(is_scheduled=False); rests()")
+    assert beside < 5
+
+
+def test_a_pause_within_a_call_is_no_error() -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys, time{_ROOM}\nprecedence.give_way(is_scheduled=True)\n"
+         "with precedence.in_pieces():\n    print(sys.stdin.buffer.read(3)); time.sleep(0.02)\nover.set()"],
+        check=True, input=b"abc", capture_output=True, timeout=60.0).stdout
+    assert out == b"b'abc'\n"
