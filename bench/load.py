@@ -1,6 +1,7 @@
 """How much traffic a generator core makes: ours, plain Locust, and the C tools; what recording costs.
 
-Generator and server have a core each. The contenders take turns, so that all meet the same machine.
+Generator and server have a core each, of which the server's never halts (`awake`). The contenders take turns,
+so that all meet the same machine.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amply_capacity.target.process import free_port
+from bench.awake import awake
 from bench.rig import (
     GENERATOR_CORE,
     LOCUSTFILES,
     POPULATION,
     SCENARIOS,
+    SERVER_CORE,
     Rig,
     Throughput,
     in_turns,
@@ -52,7 +55,7 @@ _GET_SETEX, _REDIS_BENCHMARK, _MEMTIER = "GET/SETEX, ours", "GET/SETEX, redis-be
 
 def table() -> str:
     """Commands a second per generator core, their ratios, and the size of what is recorded."""
-    with rig() as server, tempfile.TemporaryDirectory() as scratch:
+    with awake(SERVER_CORE), rig() as server, tempfile.TemporaryDirectory() as scratch:
         measured = _throughputs(server, Path(scratch))
         at_once = _at_once(server, Path(scratch))
         alternating = _alternating(server, Path(scratch))
@@ -60,7 +63,8 @@ def table() -> str:
         processes = _processes(Path(scratch))
         sizes = [_bytes_per_minute(server, Path(scratch), rate) for rate in _SIZE_RATES]
     lines = [
-        f"load, {_ROUNDS} rounds in turns of {_SECONDS:g} s, a core each for generator and server",
+        f"load, {_ROUNDS} rounds in turns of {_SECONDS:g} s, a core each for generator and server, the "
+        "server's kept from halting",
         f"{'':<32} {'commands/s: median (range)':>34} {'per CPU second of all generator processes':>44}",
     ]
     for name, each in measured.items():
