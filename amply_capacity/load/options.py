@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, UnknownName
 from amply_capacity.files import DATA_DIR
 from amply_capacity.target.cluster import parse_bytes
+from amply_capacity.target.process import free_port, is_free
 from amply_capacity.target.topology import TOPOLOGIES
 from amply_capacity.traffic.arrivals import ARRIVALS
 from amply_capacity.traffic.mix import parse_mix
@@ -61,6 +63,7 @@ class Options:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add our options to Locust's parser; inside, their names begin with `amply_`, apart from its own."""
+    _leave_a_busy_port(parser)
     group = parser.add_argument_group("amply-capacity", "what is loaded, how, and where the run is recorded")
     group.add_argument("--target", dest="amply_target", metavar="NAME|URL", default=None,
                        help="a local cluster's name, or the redis:// URL of a marked server; without it, a "
@@ -136,6 +139,18 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--leave-keys", dest="amply_leave_keys", action="store_true",
                        help="let the run's keys stay on the target, for whoever looks at them; they go with "
                             "the next run, or with the cluster")
+
+
+def _leave_a_busy_port(parser: ArgumentParser) -> None:
+    """Where Locust's port is taken, as by another load on this machine, `--processes` agree on another.
+
+    Only those: whoever starts `--master` and `--worker` by hand, maybe on other hosts, has to know the port.
+    """
+    given = {word.partition("=")[0] for word in sys.argv[1:]}
+    usual = parser.get_default("master_bind_port")
+    if "--processes" in given and "--worker" not in given and usual is not None and not is_free(usual):
+        port = free_port()
+        parser.set_defaults(master_port=port, master_bind_port=port)
 
 
 def read_options(parsed: Namespace) -> Options:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -189,3 +191,20 @@ def test_two_workers_play_exactly_the_operations_of_one(tmp_path: Path) -> None:
         counts.append(operation_counts(run.requests))
     assert sum(counts[0].values()) == 1203
     assert counts[0] == counts[1]
+
+
+def test_processes_agree_on_another_port_where_locusts_own_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        with contextlib.suppress(OSError):  # taken by somebody else: as well
+            holder.bind(("", 5557))
+            holder.listen()
+        # Not as two words, to which `run_locust` would add ports.
+        code, words = run_locust("cache", "-u", "4", "-r", "4", "--iterations", "400", "--population", "60",
+                                 "--prefill", "0", "--think-time-ms", "20", "--processes=2", "--run-dir",
+                                 str(tmp_path / "run"), log=tmp_path / "log")
+    assert code == 0, words
+    assert "Traceback" not in words
+    run = read_run(tmp_path / "run")
+    assert sum(operation_counts(run.requests).values()) == 400
+    loads = run.events.loc[run.events["name"] == "load", "detail"]
+    assert {one["worker"] for one in loads if one["role"] == "worker"} == {0, 1}
