@@ -99,7 +99,7 @@ def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1, traffic: 
 
 def _probe(server: Rig, folder: Path, most: float) -> list[str]:
     """Round by round, and of all together: of a probe's thousand times few lie beyond their p99."""
-    lines = ["", "service time of GET, µs: recorded, and as a blocking probe sees it in the same seconds",
+    lines = ["", "service time of GET, µs: recorded, and as a blocking probe sees it in the same seconds (95 %)",
              f"{'rate/s':>7} {'generator CPU':>13} {'p50':>6} {'probe':>6} {'p99':>6} {'probe':>6}"]
     rates = (_LIGHT_RATE, 0.15 * most, 0.3 * most)
     pooled: dict[float, list[tuple[pd.DataFrame, NDArray[np.int64], float]]] = {rate: [] for rate in rates}
@@ -122,8 +122,12 @@ def _probe(server: Rig, folder: Path, most: float) -> list[str]:
 def _beside(rate: float, runs: list[tuple[pd.DataFrame, NDArray[np.int64], float]]) -> str:
     times, seen = pd.concat([one[0] for one in runs]), np.concatenate([one[1] for one in runs])
     p50, p99 = quantiles_us(times["bucket_us"], times["count"], [0.5, 0.99])
+    # Of the ranks of a binomial count, as if no two times had the same cause: what a stall makes is narrower.
+    beyond = 1.96 * sqrt(0.99 * 0.01 / len(seen))
+    least, most = np.quantile(seen, [0.99 - beyond, min(0.99 + beyond, 1.0)])
     return (f"{rate:>7,.0f} {np.mean([one[2] for one in runs]):>11.0f} % {p50:>6.0f} "
-            f"{np.quantile(seen, 0.5):>6.0f} {p99:>6.0f} {np.quantile(seen, 0.99):>6.0f}")
+            f"{np.quantile(seen, 0.5):>6.0f} {p99:>6.0f} {np.quantile(seen, 0.99):>6.0f} "
+            f"({least:,.0f}–{most:,.0f})")
 
 
 def _witness(port: int) -> tuple[float, float, str]:
