@@ -194,7 +194,7 @@ class Connection:
         if not events & ~WRITE or self.is_closed:
             return
         if self.answer is None:
-            self._disarm()  # what it is, the next command will see; until then it must not wake the hub
+            self._take_unasked()
             return
         try:
             count = self.receive(self._reactor.buffer)
@@ -227,6 +227,19 @@ class Connection:
         self.is_single = not self._endpoint.tls
         self.answered = perf_counter() if self.stamps is None else max(self.stamps.arrived(), self.sent)
         self._reactor.hand((self, reply))
+
+    def _take_unasked(self) -> None:
+        """Nobody waits: an end the next command will meet, but a reply it would take for its own."""
+        try:
+            count = self.receive(self._reactor.buffer)
+        except BlockingIOError:  # nothing of Redis': TLS renews its tickets
+            return
+        except OSError:
+            count = 0
+        if count:
+            self.close()
+        else:
+            self._disarm()  # until then it must not wake the hub
 
     def end(self, error: OSError) -> None:
         """Runs in the hub: close it, and tell whoever waits."""

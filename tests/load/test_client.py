@@ -113,6 +113,35 @@ def test_a_server_that_hangs_up_on_an_idle_client_is_noticed_at_the_next_command
         assert connection.is_closed
 
 
+def test_a_reply_that_nobody_asked_for_is_not_the_next_commands() -> None:
+    is_idle = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = listening.accept()
+        with client:
+            client.recv(65536)
+            client.sendall(b"+first\r\n")
+            is_idle.wait(_ENOUGH_SECONDS)
+            client.sendall(b"+nobody's\r\n")
+            again, _ = listening.accept()
+            with again:
+                again.recv(65536)
+                again.sendall(b"+second\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    endpoint = Endpoint("127.0.0.1", listening.getsockname()[1])
+    with listening, contextlib.closing(Connection(endpoint)) as connection:
+        assert connection.call(("ANY",)) == "first"
+        is_idle.set()
+        with gevent.Timeout(_ENOUGH_SECONDS):
+            while not connection.is_closed:
+                gevent.sleep(0.01)
+        assert connection.call(("ANY",)) == "second"
+        thread.join(_ENOUGH_SECONDS)
+
+
 def test_waiting_for_one_reply_lets_others_go_on(redis_cluster: Cluster, connection: Connection) -> None:
     with contextlib.closing(Connection(redis_cluster.endpoint)) as other:
         blocked = gevent.spawn(connection.call, ("BLPOP", "list", 0))
