@@ -61,10 +61,13 @@ def _bound_seconds(run: Run) -> list[str]:
     bound, seconds = len(run.generator_bound_seconds), last - first + 1
     if not bound:
         return []
-    said = f"the generator was the bottleneck in {bound} of {seconds} s"
-    if len(run.sound_seconds) == seconds:
-        return [f"{said}: too few are left to leave them out, so latency and rates are the generator's"]
-    return [f"{said}: they are left out"]
+    are_out = len(run.sound_seconds) < seconds
+    if run.verdict == "generator-bound":  # which says how many they are
+        return ["those seconds are left out" if are_out else
+                "beside those seconds too few are left, so latency and rates are the generator's"]
+    return [f"the generator was the bottleneck in {bound} of {seconds} s: "
+            + ("they are left out" if are_out else
+               "too few are left to leave them out, so latency and rates are the generator's")]
 
 
 def _starved_seconds(run: Run) -> list[str]:
