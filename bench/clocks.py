@@ -99,7 +99,7 @@ def _poisson(server: Rig, directory: Path, rate: float, seed: int = 1, traffic: 
 
 def _probe(server: Rig, folder: Path, most: float) -> list[str]:
     """Round by round, and of all together: of a probe's thousand times few lie beyond their p99."""
-    lines = ["", "service time of GET, µs: recorded, and as a blocking probe sees it in the same seconds (95 %)",
+    lines = ["", "service time of GET, µs: recorded, and as a blocking probe sees it at the same time (95 %)",
              f"{'rate/s':>7} {'generator CPU':>13} {'p50':>6} {'probe':>6} {'p99':>6} {'probe':>6}"]
     rates = (_LIGHT_RATE, 0.15 * most, 0.3 * most)
     pooled: dict[float, list[tuple[pd.DataFrame, NDArray[np.int64], float]]] = {rate: [] for rate in rates}
