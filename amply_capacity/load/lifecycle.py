@@ -33,6 +33,7 @@ from amply_capacity.load.ending import (
     write_csv_once_more,
 )
 from amply_capacity.load.options import Options, add_options, read_options
+from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.watch import Watch
 from amply_capacity.load.workers import Crew
 from amply_capacity.progress import say
@@ -124,6 +125,8 @@ def _start_owner(
                 crew.admit(worker_id)
             crew.begin()
             instruct()
+            if options.arrivals == "closed":
+                ask_for_long_slices()
         _spare_the_collector()
         campaign.drain()
         director.begin()
@@ -224,6 +227,8 @@ def _start_worker(environment: Environment) -> None:
         set_campaign(environment, campaign)
         _apply_mix(environment, campaign.options)
         watch.worker = campaign.worker_index
+        if campaign.options.arrivals == "closed":
+            ask_for_long_slices()
         if not campaigns:
             gevent.spawn(watch.run)
         campaigns[:] = [campaign]

@@ -23,6 +23,7 @@ from amply_capacity.load.overseer import Order, Overseer
 from amply_capacity.load.precedence import Precedence
 from amply_capacity.load.sampler import Sampler
 from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
+from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.verdict import judge
 from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, await_message, read_message
 from amply_capacity.run.writer import RunWriter
@@ -174,6 +175,8 @@ def main() -> int:
     opened = None if length is None else read_message(pipe, length)
     if not isinstance(opened, Open):
         return 2
+    if opened.has_workers and opened.manifest["arrivals"] == "closed":
+        ask_for_long_slices()
     try:
         scribe = _Scribe(opened)
     except AmplyError as error:
