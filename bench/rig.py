@@ -134,9 +134,12 @@ class Rig:
                 raise _NoLoad("the generator connected no clients")
             time.sleep(_READING_SECONDS)
 
-    def reading(self, process: subprocess.Popen[bytes]) -> Reading:
-        """What that generator and all it started have got out of the server so far."""
-        return Reading(time.time(), self._calls(), _cpu_seconds(process.pid))
+    def reading(self, process: subprocess.Popen[bytes], members: Sequence[int] = ()) -> Reading:
+        """What that generator and all it started have got out of the server so far.
+
+        Who they are may be said: the kernel's list of children misses one now and then.
+        """
+        return Reading(time.time(), self._calls(), _cpu_seconds(members or _family(process.pid)))
 
     def _is_under_load(self, run_dir: Path | None) -> bool:
         """For a scenario of ours: the run has begun. Else the server has many clients."""
@@ -165,27 +168,28 @@ def in_turns(contenders: Sequence[tuple[Rig, subprocess.Popen[bytes]]], turn_sec
     silent (3 s), and a command may take.
     """
     throughputs: list[list[Throughput]] = [[] for _ in contenders]
+    members = [sorted({*_family(process.pid), *_family(process.pid)}) for _, process in contenders]
     order = list(range(len(contenders)))
-    for _, process in contenders:
-        _signal(process.pid, signal.SIGSTOP)
+    for each in members:
+        _signal(each, signal.SIGSTOP)
     try:
         for number in range(rounds):
             for which in order if number % 2 == 0 else reversed(order):
                 server, process = contenders[which]
-                _signal(process.pid, signal.SIGCONT)
+                _signal(members[which], signal.SIGCONT)
                 time.sleep(_SETTLING_SECONDS)
-                first = server.reading(process)
+                first = server.reading(process, members[which])
                 time.sleep(turn_seconds)
-                last = server.reading(process)
-                _signal(process.pid, signal.SIGSTOP)
+                last = server.reading(process, members[which])
+                _signal(members[which], signal.SIGSTOP)
                 calls = last.calls - first.calls
                 if process.poll() is not None or calls < _IDLE_CALLS:
                     raise _NoLoad("a generator made no load in its turn: nothing was compared")
                 throughputs[which].append(
                     Throughput(calls / (last.time_s - first.time_s), calls / (last.cpu_s - first.cpu_s)))
     finally:
-        for _, process in contenders:
-            _signal(process.pid, signal.SIGCONT)
+        for each in members:
+            _signal(each, signal.SIGCONT)
     return throughputs
 
 
@@ -209,17 +213,17 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Of a process and of all it started, as the scheduler counts, in ns: /proc/PID/stat counts 10 ms."""
+def _cpu_seconds(members: Sequence[int]) -> float:
+    """Of these processes, as the scheduler counts, in ns: /proc/PID/stat counts 10 ms."""
     total_ns = 0
-    for one in _family(pid):
+    for one in members:
         with contextlib.suppress(OSError):
             for thread in Path(f"/proc/{one}/task").iterdir():
                 total_ns += int((thread / "schedstat").read_text().split()[0])
     return total_ns / 1e9
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    for one in _family(pid):
+def _signal(members: Sequence[int], number: signal.Signals) -> None:
+    for one in members:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, number)
