@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["Precedence"]
+__all__ = ["PAUSE_SECONDS", "Precedence"]
 
 _NICE = 10  # a tenth of a core that the load fills, twice what recording it takes
 _MOST_WAITED_SECONDS = 0.2
-_PIECE_SECONDS, _PAUSE_SECONDS = 0.3e-3, 1e-3
+_PIECE_SECONDS, PAUSE_SECONDS = 0.3e-3, 1e-3
+"""Beside a load with moments to keep: what is done at a stretch, and how long it is then left alone."""
 
 
 class Precedence:
@@ -70,7 +71,7 @@ class Precedence:
         _be_nice(self._usual_nice)
 
     def _pause(self, *_: object) -> None:
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
         self._next_piece()
 
     def _next_piece(self) -> None:

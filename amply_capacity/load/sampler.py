@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from amply_capacity.catalog.nodes import NodeType, node_type
 from amply_capacity.load.cpu_wait import run_queue_seconds
+from amply_capacity.load.precedence import PAUSE_SECONDS
 from amply_capacity.load.wire import Open
 from amply_capacity.target.endpoint import Endpoint, connect, explained
 from amply_capacity.target.info import InfoSample, command_deltas, sample, server_row
@@ -19,8 +20,6 @@ _ANSWER_SECONDS = 2.0
 _GAP_SECONDS = 2.0
 # Of the time between two samples: a server that was ready to run and had no CPU for longer was disturbed.
 _STARVED_SHARE = 0.02
-_REST_SECONDS = 1e-3
-"""Between two pieces of work, for a load that shares the core and has moments to keep (`precedence`)."""
 _ADDED = ("calls", "usec", "rejected_calls", "failed_calls")
 
 
@@ -69,11 +68,11 @@ class Sampler(threading.Thread):
                     "node": self._node, "last_sample_s": self._last.time_s})
                 self._first = InfoSample(now.time_s, now.node, {})
             else:
-                time.sleep(_REST_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 row = server_row(self._last, now, self._node_type)
-                time.sleep(_REST_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 self._sink.append("server", [row])
-                time.sleep(_REST_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 self._note_starvation(now)
             self._last = now
 
