@@ -47,6 +47,10 @@ class Picture:
     """As wide as its place, up to its own size."""
     claim: str
 
+    def __repr__(self) -> str:
+        """What is seen where no figure can be, as in a notebook that JupyterLab does not trust."""
+        return f"{self.claim} (a figure, which a trusted notebook shows)"
+
     def _repr_svg_(self) -> str:
         """Of a size of its own, larger for a projector: JupyterLab would blow it up to the whole width."""
         def sized(found: re.Match[str]) -> str:

@@ -66,6 +66,7 @@ async def _execute_one(path: Path, target: Path, environment: Mapping[str, str])
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbformat.sign import NotebookNotary
 
     try:
         notebook = nbformat.read(path, as_version=4)
@@ -97,6 +98,8 @@ async def _execute_one(path: Path, target: Path, environment: Mapping[str, str])
                          do="free memory and CPU, or run it in JupyterLab to see the cell") from error
     with on_disk(target), replacing(target) as partial:
         nbformat.write(notebook, partial)
+    # As Jupyter does with what it has executed itself: of any other it shows no figure.
+    NotebookNotary().sign(notebook)
     return target
 
 

@@ -16,6 +16,7 @@ import pytest
 from cheaper import cheap_kernels, cheapen
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
 
 from amply_capacity.catalog.prices import price
 from amply_capacity.errors import AmplyError, BadInput, BadRun
@@ -90,10 +91,14 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
         example_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in cheap_kernels(tmp_path / "ipython").items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     sources = {path: path.read_bytes() for path in notebooks()}
     executed = execute(notebooks(), tmp_path / "out", example_run, DEMAND)
     assert executed == [tmp_path / "out" / path.name for path in notebooks()]
     assert {path: path.read_bytes() for path in notebooks()} == sources, "the sources are never written to"
+    trusted = NotebookNotary()
+    assert all(trusted.check_signature(nbformat.read(path, as_version=4)) for path in executed), (
+        "else JupyterLab shows no figure")
     for path in executed:
         drawn = 0
         for cell in code_cells(path):
@@ -103,6 +108,7 @@ def test_every_notebook_runs_top_to_bottom_on_the_example_and_shows_its_figures(
             if DRAWING.match(cell.source):
                 (output,) = cell.outputs
                 ET.fromstring(output.data["image/svg+xml"])
+                assert "<svg" not in output.data["text/plain"], "what is seen where no figure can be"
                 drawn += 1
         assert drawn >= 1 or path.stem == NAMES[0], f"{path.name} has no figure"
     start, review, sizing, *_, check = executed
