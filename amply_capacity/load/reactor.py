@@ -72,6 +72,7 @@ class Reactor:
         self._hub, self._loop, self._pid = hub, loop, os.getpid()
         self.buffer = bytearray(BUFFER_BYTES)
         self.awake_seconds = self.now = 0.0
+        self._is_behind = False
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
         self._leaving: list[tuple[Served, bytes]] = []
@@ -153,6 +154,15 @@ class Reactor:
         finally:
             waiting.clear()  # killed, maybe
 
+    def begins_late(self, seconds: float) -> None:
+        """Somebody is due that long, since its last reply came too late: no pause before the next turn.
+
+        Such a client has one operation a turn, and would fall back further with each that waits for more to
+        come together.
+        """
+        if seconds > _PATIENCE_SECONDS:
+            self._is_behind = True
+
     def wake_all(self) -> None:
         """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
         self._waiting[:] = [(0.0, number, wake) for _, number, wake in self._waiting]
@@ -205,6 +215,8 @@ class Reactor:
                 before, now = now, perf_counter()
                 if is_idle and not ready:
                     self.awake_seconds += now - before
+                elif self._is_behind:
+                    self._is_behind = False
                 elif waiting and now - before > _LONG_TURN_SECONDS:
                     now = self._gather(now, now - before)
                 if others or now - began >= _AT_A_STRETCH_SECONDS:

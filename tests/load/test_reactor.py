@@ -221,6 +221,27 @@ def test_after_a_long_turn_more_may_come_while_nobody_is_later_than_that(
     assert (reactor.awake_seconds - before > 20 * 5e-5) is is_waited
 
 
+@pytest.mark.parametrize(("late_seconds", "is_waited"), [(2e-4, True), (4e-4, False)])
+def test_nobody_who_is_late_waits_for_more_to_come_together(
+        reactor: Reactor, late_seconds: float, is_waited: bool) -> None:
+    later: list[float] = []
+    sender = _Noted()
+
+    def begin() -> None:
+        reactor.at(reactor.now + 1.1e-4, lambda: later.append(reactor.now))
+        reactor.add((sender, b"x"))
+        reactor.begins_late(late_seconds)
+        _work(1e-4)
+
+    before = reactor.awake_seconds
+    for _ in range(20):
+        reactor.at(perf_counter(), begin)
+        gevent.sleep(0.003)
+    _until(lambda: len(later) == 20)
+    # Without the pause the loop is only awake for the next start, which is 0.01 ms ahead.
+    assert (reactor.awake_seconds - before > 20 * 5e-5) is is_waited
+
+
 def test_a_load_that_never_pauses_lets_everything_else_run(reactor: Reactor) -> None:
     turns = [0]
 
