@@ -7,6 +7,7 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
+from pickle import PickleBuffer
 from typing import Any
 
 from amply_capacity.load.labels import Labels
@@ -110,7 +111,7 @@ class Recorder:
         errors, self._errors = self._errors, defaultdict(int)
         return RawBatch(
             labels=list(self._labels),
-            seconds=[(second, samples.tobytes()) for second, samples in filled],
+            seconds=[(second, PickleBuffer(samples)) for second, samples in filled],
             accesses=accesses,
             errors=[(*key, count) for key, count in errors.items()],
             events=events,

@@ -51,9 +51,9 @@ class _Scribe:
 
     def serve(self, pipe: IO[bytes]) -> Close:
         """Handle what comes, to the message that ends the run; without one the generator was killed."""
-        while (length := await_message(pipe)) is not None:
+        while (lengths := await_message(pipe)) is not None:
             with self._precedence.in_pieces():
-                message = read_message(pipe, length)
+                message = read_message(pipe, lengths)
                 if isinstance(message, Close):
                     return message
                 try:
@@ -171,8 +171,8 @@ def main() -> int:
     # The usual one gives memory back and asks anew: on a virtual machine now and then 10 ms in one call.
     pa.set_memory_pool(pa.system_memory_pool())
     pipe = sys.stdin.buffer
-    length = await_message(pipe)
-    opened = None if length is None else read_message(pipe, length)
+    lengths = await_message(pipe)
+    opened = None if lengths is None else read_message(pipe, lengths)
     if not isinstance(opened, Open):
         return 2
     if opened.has_workers and opened.manifest["arrivals"] == "closed":

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from amply_capacity.load.wire import LATENESS, TIME_BITS, TIME_MASK, Label, RawBatch
+from amply_capacity.load.wire import LATENESS, TIME_BITS, TIME_MASK, Buffer, Label, RawBatch
 from amply_capacity.run.histogram import bucket_number, upper_us
 from amply_capacity.run.key import key_class, key_hashes
 from amply_capacity.run.schema import FAILED_OUTCOMES
@@ -26,7 +26,7 @@ _BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
 
 def histogram_rows(batch: RawBatch) -> pa.Table:
     """Rows of `requests.parquet`."""
-    seconds = [_histogram(second, samples, batch.labels) for second, samples in batch.seconds if samples]
+    seconds = [_histogram(second, samples, batch.labels) for second, samples in batch.seconds]
     return pa.concat_tables(seconds) if seconds else arrow_schema("requests").empty_table()
 
 
@@ -86,9 +86,9 @@ def console_rows(requests: pa.Table) -> list[dict[str, Any]]:
     return [{**row, "times": list(row["times"].items())} for row in rows.values()]
 
 
-def _histogram(second: int, samples: bytes, labels: list[Label]) -> pa.Table:
+def _histogram(second: int, samples: Buffer, labels: list[Label]) -> pa.Table:
     """The rows of one second. Each bucket of a label counts for each of the label's kinds."""
-    by_clock = _counted(np.frombuffer(samples, dtype="<i8"), len(labels))
+    by_clock = _counted(np.frombuffer(memoryview(samples), dtype="<i8"), len(labels))
     by_kind: dict[tuple[str, ...], NDArray[np.int64]] = {}
     for number in np.flatnonzero(by_clock["service"].any(axis=1)).tolist():
         for kind in labels[number]:
