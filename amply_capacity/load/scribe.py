@@ -25,7 +25,7 @@ from amply_capacity.load.sampler import Sampler
 from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
 from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.verdict import judge
-from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, await_message, read_message
+from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, received, unpacked
 from amply_capacity.run.writer import RunWriter
 
 __all__ = ["main"]
@@ -51,9 +51,9 @@ class _Scribe:
 
     def serve(self, pipe: IO[bytes]) -> Close:
         """Handle what comes, to the message that ends the run; without one the generator was killed."""
-        while (lengths := await_message(pipe)) is not None:
+        while (parts := received(pipe)) is not None:
             with self._precedence.in_pieces():
-                message = read_message(pipe, lengths)
+                message = unpacked(parts)
                 if isinstance(message, Close):
                     return message
                 try:
@@ -171,8 +171,8 @@ def main() -> int:
     # The usual one gives memory back and asks anew: on a virtual machine now and then 10 ms in one call.
     pa.set_memory_pool(pa.system_memory_pool())
     pipe = sys.stdin.buffer
-    lengths = await_message(pipe)
-    opened = None if lengths is None else read_message(pipe, lengths)
+    parts = received(pipe)
+    opened = None if parts is None else unpacked(parts)
     if not isinstance(opened, Open):
         return 2
     if opened.has_workers and opened.manifest["arrivals"] == "closed":

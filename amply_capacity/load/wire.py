@@ -15,7 +15,7 @@ from amply_capacity.target.endpoint import Endpoint
 
 __all__ = [
     "LATENESS", "TIME_BITS", "TIME_MASK", "Access", "Begin", "Buffer", "Close", "Event", "Kind", "Label",
-    "Limits", "Open", "RawBatch", "Search", "Sync", "await_message", "packed", "read_message", "write",
+    "Limits", "Open", "RawBatch", "Search", "Sync", "packed", "received", "unpacked", "write",
 ]
 
 _LENGTH = struct.Struct("<Q")
@@ -136,24 +136,23 @@ def write(pipe: IO[bytes], piece: memoryview) -> None:
     pipe.flush()
 
 
-def await_message(pipe: IO[bytes]) -> list[int] | None:
-    """How long the parts of the next message are, in bytes; None at the end."""
-    count = _length(pipe)
-    lengths = [_length(pipe) for _ in range(count or 0)]
-    return [length for length in lengths if length is not None] if lengths and None not in lengths else None
-
-
-def read_message(pipe: IO[bytes], lengths: list[int]) -> Any | None:
-    """The message that `await_message` found; None where the pipe ends in its middle."""
-    parts = [pipe.read(length) for length in lengths]
-    if [*map(len, parts)] != lengths:
+def received(pipe: IO[bytes]) -> list[bytes] | None:
+    """The parts of the next message; None where the pipe ends, be it in the middle of one."""
+    try:
+        count = _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0]
+        lengths = [length for (length,) in _LENGTH.iter_unpack(_exactly(pipe, count * _LENGTH.size))]
+        return [_exactly(pipe, length) for length in lengths]
+    except EOFError:
         return None
+
+
+def unpacked(parts: list[bytes]) -> Any:
+    """The message of those parts."""
     return pickle.loads(parts[0], buffers=parts[1:])  # our own parent wrote it
 
 
-def _length(pipe: IO[bytes]) -> int | None:
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    length: int = _LENGTH.unpack(head)[0]
-    return length
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    data = pipe.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
