@@ -44,8 +44,6 @@ def test_times_are_written_in_small_pieces_that_are_no_copies() -> None:
     assert sum(piece.obj is _TIMES for piece in pieces) == 4  # of 240,000 bytes
 
 
-@pytest.mark.parametrize("written_bytes", [0, 7, 8, 31, 32, 100, 200_000])
+@pytest.mark.parametrize("written_bytes", [0, 7, 8, 31, 32, 100, 200_000, -1])
 def test_a_pipe_that_ends_in_the_middle_of_a_message_has_ended(written_bytes: int) -> None:
-    whole = _written(_BATCH)
-    assert received(io.BytesIO(whole[:written_bytes])) is None
-    assert received(io.BytesIO(whole[:-1])) is None
+    assert received(io.BytesIO(_written(_BATCH)[:written_bytes])) is None
