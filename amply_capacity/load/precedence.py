@@ -16,7 +16,9 @@ __all__ = ["PAUSE_SECONDS", "Precedence"]
 _NICE = 10  # a tenth of a core that the load fills, twice what recording it takes
 _MOST_WAITED_SECONDS = 0.2
 _PIECE_SECONDS, PAUSE_SECONDS = 0.3e-3, 1e-3
-"""Beside a load with moments to keep: what is done at a stretch, and how long it is then left alone."""
+"""Beside a load with moments to keep: what is done at a stretch, and how long it is at least left alone."""
+_LONG_PAUSE_SECONDS, _SPREAD_SECONDS = 15e-3, 0.4
+"""How long it is left alone while there is time, and how much of each second that is."""
 
 
 class Precedence:
@@ -24,13 +26,14 @@ class Precedence:
 
     Beside a load that has moments to keep it runs in what the load leaves over (SCHED_IDLE, sched(7)), and in
     pieces: with a nice value alone it would first finish its slice of 1 to 4 ms. A load that leaves nothing
-    over would bring it to a stand, so once it has `waited` too long, and beside a closed loop, it is no more
+    over would bring it to a stand, so once it has waited too long, and beside a closed loop, it is no more
     than nice. The same where it could not come back (without CAP_SYS_NICE).
     """
 
     def __init__(self) -> None:
         self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._is_idle = self._is_scheduled = self._is_in_pieces = False
+        self._began = self._paused_seconds = 0.0
 
     def give_way(self, *, is_scheduled: bool) -> None:
         """The load begins; `is_scheduled` when it has moments to keep."""
@@ -47,22 +50,24 @@ class Precedence:
 
         A load that never sleeps does not wake, which alone would take the core back at once: who is nice has
         it to the next tick, 4 ms as a rule, and no operation starts before. A call into C is not left.
+        What a second brings would, in one go, take a tenth of the core for a sixth of it, which a load that
+        fills nine tenths works off for longer: it is spread.
         """
         if not self._is_scheduled:
             yield
             return
         self._is_in_pieces = True
+        self._began, worked = time.perf_counter(), time.thread_time()
+        self._paused_seconds = 0.0
         self._next_piece()
         try:
             yield
         finally:
             self._is_in_pieces = False
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-
-    def waited(self, seconds: float) -> None:
-        """How long something that was to be done stood still."""
-        if seconds > _MOST_WAITED_SECONDS:
-            self._come_back()
+            took, worked = time.perf_counter() - self._began, time.thread_time() - worked
+            if took - worked - self._paused_seconds > _MOST_WAITED_SECONDS:
+                self._come_back()
 
     def take_part(self) -> None:
         """The load has ended."""
@@ -71,7 +76,10 @@ class Precedence:
         _be_nice(self._usual_nice)
 
     def _pause(self, *_: object) -> None:
-        time.sleep(PAUSE_SECONDS)
+        is_early = time.perf_counter() < self._began + _SPREAD_SECONDS
+        seconds = _LONG_PAUSE_SECONDS if is_early else PAUSE_SECONDS
+        time.sleep(seconds)
+        self._paused_seconds += seconds
         self._next_piece()
 
     def _next_piece(self) -> None:

@@ -65,9 +65,7 @@ class _Scribe:
     def _handle(self, message: Any) -> None:
         match message:
             case RawBatch():
-                began, worked = time.perf_counter(), time.thread_time()
                 self._take(message)
-                self._precedence.waited(time.perf_counter() - began - (time.thread_time() - worked))
             case Sync():
                 _answer(synced=message.number)
             case Event():

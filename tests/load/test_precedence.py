@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="scheduling classes are Linux'")
 
 _ROOM = """
-import os, threading
+import os, signal, threading, time
 from amply_capacity.load.precedence import Precedence
 waiting, over = threading.Event(), threading.Event()
 other = threading.Thread(target=lambda: (waiting.set(), over.wait()))
@@ -39,8 +39,11 @@ def _places(words: str) -> list[tuple[str, int]]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may come back from there")
 def test_beside_a_schedule_it_takes_what_is_left_until_that_is_too_little() -> None:
     places = _places("precedence.give_way(is_scheduled=True); place()\n"
-                     "precedence.waited(0.1); place()\n"
-                     "precedence.waited(0.3); place()\n"
+                     "with precedence.in_pieces(): time.sleep(0.3)\n"  # left alone meanwhile, by itself
+                     "place()\n"
+                     "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n"
+                     "with precedence.in_pieces(): time.sleep(0.3)\n"
+                     "place()\n"
                      "precedence.take_part(); place()")
     assert places == [("idle", 10), ("idle", 10), ("other", 10), ("other", 0)]
 
@@ -79,6 +82,18 @@ def test_beside_a_schedule_work_is_done_in_pieces() -> None:
     assert beside >= 20  # a hundred pieces; a host that takes the core away makes longer ones
     assert before < 5
     assert after < 5
+
+
+def test_what_a_second_brings_is_spread_over_some_of_it() -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", f"{_ROOM}\nprecedence.give_way(is_scheduled=True)\n"
+         "began, worked = time.perf_counter(), time.thread_time()\n"
+         "with precedence.in_pieces():\n"
+         "    while time.thread_time() < worked + 0.006:\n"
+         "        pass\n"
+         "print(time.perf_counter() - began)\nover.set()"],
+        check=True, text=True, capture_output=True, timeout=60.0).stdout
+    assert float(out) > 0.1  # twenty pieces
 
 
 def test_beside_a_closed_loop_work_is_done_at_a_stretch() -> None:
