@@ -17,8 +17,8 @@ _NICE = 10  # a tenth of a core that the load fills, twice what recording it tak
 _MOST_WAITED_SECONDS = 0.2
 _PIECE_SECONDS, PAUSE_SECONDS = 0.3e-3, 1e-3
 """Beside a load with moments to keep: what is done at a stretch, and how long it is at least left alone."""
-_LONG_PAUSE_SECONDS, _SPREAD_SECONDS = 15e-3, 0.4
-"""How long it is left alone while there is time, and how much of each second that is."""
+_LONG_PAUSE_SECONDS, _SPREAD_SECONDS, _LATEST_SECONDS = 15e-3, 0.4, 0.8
+"""How long it is left alone while there is time, how much of a second that is, and when none is left."""
 
 
 class Precedence:
@@ -33,7 +33,7 @@ class Precedence:
     def __init__(self) -> None:
         self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._is_idle = self._is_scheduled = self._is_in_pieces = False
-        self._began = self._paused_seconds = 0.0
+        self._began = self._worked = self._paused_seconds = 0.0
 
     def give_way(self, *, is_scheduled: bool) -> None:
         """The load begins; `is_scheduled` when it has moments to keep."""
@@ -57,7 +57,7 @@ class Precedence:
             yield
             return
         self._is_in_pieces = True
-        self._began, worked = time.perf_counter(), time.thread_time()
+        self._began, self._worked = time.perf_counter(), time.thread_time()
         self._paused_seconds = 0.0
         self._next_piece()
         try:
@@ -65,9 +65,7 @@ class Precedence:
         finally:
             self._is_in_pieces = False
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            took, worked = time.perf_counter() - self._began, time.thread_time() - worked
-            if took - worked - self._paused_seconds > _MOST_WAITED_SECONDS:
-                self._come_back()
+            self._look()
 
     def take_part(self) -> None:
         """The load has ended."""
@@ -76,11 +74,20 @@ class Precedence:
         _be_nice(self._usual_nice)
 
     def _pause(self, *_: object) -> None:
-        is_early = time.perf_counter() < self._began + _SPREAD_SECONDS
-        seconds = _LONG_PAUSE_SECONDS if is_early else PAUSE_SECONDS
+        took_seconds = self._look()
+        if took_seconds > _LATEST_SECONDS:
+            return  # the rest at a stretch: what is killed now should not lose more than it has to
+        seconds = _LONG_PAUSE_SECONDS if took_seconds < _SPREAD_SECONDS else PAUSE_SECONDS
         time.sleep(seconds)
         self._paused_seconds += seconds
         self._next_piece()
+
+    def _look(self) -> float:
+        """Come back where what is to be done has stood still for too long; how long it has taken so far."""
+        took = time.perf_counter() - self._began
+        if took - (time.thread_time() - self._worked) - self._paused_seconds > _MOST_WAITED_SECONDS:
+            self._come_back()
+        return took
 
     def _next_piece(self) -> None:
         if self._is_in_pieces:

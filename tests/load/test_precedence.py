@@ -36,6 +36,24 @@ def _places(words: str) -> list[tuple[str, int]]:
     return [(policy, int(nice) - usual) for policy, nice, *_ in places]
 
 
+_STOOD_STILL = """
+with precedence.in_pieces():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    time.sleep(0.3)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    worked = time.thread_time()
+    while time.thread_time() < worked + 2e-3:
+        pass
+    place()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may come back from there")
+def test_who_stands_still_comes_back_before_all_is_done() -> None:
+    assert _places(f"precedence.give_way(is_scheduled=True); place(){_STOOD_STILL}") == [
+        ("idle", 10), ("other", 10)]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may come back from there")
 def test_beside_a_schedule_it_takes_what_is_left_until_that_is_too_little() -> None:
     places = _places("precedence.give_way(is_scheduled=True); place()\n"
