@@ -39,6 +39,7 @@ _CLOSED_SECONDS = 6.0
 _FEW, _MANY = ("-u", "50", "-r", "50"), ("-u", "200", "-r", "200")
 """The maximum and shares of it are of as many clients; a stall needs clients enough to wait in it."""
 _SHARES, _BEYOND = (0.1, 0.3, 0.6), 1.2
+_IDEAL_SHARES = (0.6, 0.7, 0.8, 0.9)
 _CATCHING_UP_SECONDS = 4
 """What was due while a core was away is worked off meanwhile."""
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -57,7 +58,7 @@ _MIXED = _Traffic("the mixed scenario", SCENARIOS / "mixed.py")
 
 
 def table() -> str:
-    """The probe, the stall, and the schedule of two loads at shares of their maximum, and beyond it.
+    """The probe, the stall, and two loads' schedule at shares of their maximum, beyond it, and an ideal one.
 
     The server has a core that never halts: to wake one takes a command up to some ms of the hypervisor's,
     which then took five times as much of both cores from a generator at 30,000 GETs a second (stolen, medians
@@ -72,6 +73,7 @@ def table() -> str:
         lines += _stalls(server, folder, most)
         lines += _schedule(server, folder, _GETS)
         lines += _schedule(server, folder, _MIXED)
+        lines += _ideal()
         lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
                      f"p = {_ks_probability(most):.2f}")
     return "\n".join(lines)
@@ -222,6 +224,26 @@ def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
                      f"{_p99_words(pd.concat(alone), sum(seconds)):>36}  "
                      + ", ".join(verdicts))
     return [*lines, f"beyond it: {found[_BEYOND][0].reason}"]
+
+
+def _ideal() -> list[str]:
+    """What the generator's core lets anybody keep who fills as much of it, in these minutes."""
+    found: dict[float, list[tuple[float, float]]] = {share: [] for share in _IDEAL_SHARES}
+    for number in range(_ROUNDS):
+        words = subprocess.run(
+            [sys.executable, "-m", "bench.ideal", str(number + 1), *map(str, _IDEAL_SHARES)],
+            check=True, capture_output=True, text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE})).stdout
+        for line in words.splitlines():
+            one = json.loads(line)
+            found[one["share"]].append((one["p99_ms"], one["median_second_ms"]))
+    lines = ["", "the same core with nothing but equal pieces of work, Poisson: how late they begin, median "
+                 "(range) of the rounds",
+             f"{'share of maximum':>16} {'p99 ms':>28} {'of the median second':>28}"]
+    for share, rounds in found.items():
+        p99_ms, median_ms = zip(*rounds, strict=True)
+        lines.append(f"{share:>16.0%} {median_spread(p99_ms, 2):>28} {median_spread(median_ms, 2):>28}")
+    return lines
 
 
 def _p99_words(late: pd.DataFrame, seconds: int) -> str:
