@@ -51,7 +51,8 @@ class Connection:
     __slots__ = (
         "_add", "_channel", "_descriptor", "_endpoint", "_fail", "_hub", "_is_armed", "_is_stamped",
         "_parser", "_reactor", "_replies", "_send", "_socket", "_timeout_seconds", "_timer", "_unsent",
-        "_wanted", "answer", "answered", "is_closed", "is_single", "receive", "sent", "stamps",
+        "_wanted", "answer", "answered", "is_closed", "is_single", "receive", "receive_unstamped", "sent",
+        "stamps",
     )
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = 5.0, is_stamped: bool = False) -> None:
@@ -129,7 +130,7 @@ class Connection:
         endpoint = self._endpoint
         opened = gevent.socket.create_connection((endpoint.host, endpoint.port),
                                                  timeout=self._timeout_seconds)
-        raw = bare_socket(opened.family, opened.type, opened.proto, fileno=opened.detach())
+        raw: Any = bare_socket(opened.family, opened.type, opened.proto, fileno=opened.detach())
         raw.setblocking(False)
         raw.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._socket = raw
@@ -152,6 +153,7 @@ class Connection:
             # Bound once, not for each command.
             self._add, self._send, self.receive = (
                 self._reactor.add, self._channel.send, self._channel.recv_into)
+            self.receive_unstamped = raw.recv_into
             self.is_single = not endpoint.tls
             self._greet()
         except BaseException:
@@ -166,7 +168,8 @@ class Connection:
             self._timer.stop()
             self._timer.close()
             self._socket.close()
-            self._socket = self._channel = self._send = self.receive = self._fail = None
+            self._socket = self._channel = self._send = self._fail = None
+            self.receive = self.receive_unstamped = None
             self.is_closed = True
 
     def leave(self, packed: bytes) -> None:

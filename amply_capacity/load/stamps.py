@@ -49,6 +49,10 @@ class StampedSocket:
             self._stamp = ancillary[0][2]
         return data
 
+    def forget(self) -> None:
+        """What it gave last was taken from it without its stamp."""
+        self._stamp = b""
+
     def arrived(self) -> float:
         """When that was, on `time.perf_counter`; now, where the kernel did not say or its clock was set."""
         stamp = self._stamp

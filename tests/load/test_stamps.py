@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import subprocess
 import sys
 import time
 from typing import Any
@@ -12,8 +14,10 @@ import gevent
 import gevent.monkey
 import pytest
 
+from amply_capacity.load import reactor as reactors
 from amply_capacity.load import stamps
 from amply_capacity.load.client import Connection
+from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.stamps import StampedSocket
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.cluster import Cluster
@@ -61,6 +65,91 @@ def test_elsewhere_a_reply_is_answered_when_it_is_read(redis_cluster: Cluster, r
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stamps.sys, "platform", "elsewhere")
     assert _service_seconds(redis_cluster.endpoint, is_stamped=True) >= _BUSY_SECONDS
+
+
+_ANSWERS_IN_ORDER = """
+import socket, sys, time
+orders = [[int(place) for place in words.split(",")] for words in sys.argv[1:]]
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+clients = [listening.accept()[0] for _ in orders[0]]
+for order in orders:
+    by_number = {int(client.recv(100).split()[-1]): client for client in clients}
+    moments = []
+    for number in order:
+        time.sleep(0.01)
+        by_number[number].sendall(b"+OK\\r\\n")
+        moments.append(time.perf_counter())
+    print(*moments, flush=True)
+sys.stdin.read()
+"""
+_CLIENTS = 20
+
+
+class _Busy:
+    """Keeps a turn busy between sending and reading."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def leave(self, packed: bytes) -> None:
+        gevent.monkey.get_original("time", "sleep")(self._seconds)
+
+
+@needs_linux
+@pytest.mark.parametrize("near_seconds", [1.0, 1e-3])
+def test_replies_of_a_full_turn_arrived_in_their_order_between_those_that_are_stamped(
+        near_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactors, "_AT_A_STRETCH_SECONDS", 60.0)  # turn follows turn, as beside a full load
+    monkeypatch.setattr(reactors, "_NEAR_TOGETHER_SECONDS", near_seconds)
+    orders = [list(range(_CLIENTS)), [*range(10, _CLIENTS), *range(10)], [*reversed(range(_CLIENTS))]]
+    words = [",".join(map(str, order)) for order in orders]
+    answered: list[dict[int, float]] = [{}]
+
+    def ask(number: int, client: Connection) -> None:
+        client.ask(("ANY", str(number)), lambda _: take(number, client), gevent.getcurrent().throw)
+
+    def take(number: int, client: Connection) -> None:
+        answered[-1][number] = client.answered
+        ask(number, client)  # in the same turn, and all others with it
+        if len(answered[-1]) == _CLIENTS:
+            reactor.add((_Busy(0.5), b""))
+            answered.append({})
+
+    with subprocess.Popen([sys.executable, "-c", _ANSWERS_IN_ORDER, *words], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as server, contextlib.ExitStack() as opened:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        opened.callback(server.stdin.close)
+        endpoint, reactor = Endpoint("127.0.0.1", int(server.stdout.readline())), Reactor.of(gevent.get_hub())
+        clients = [opened.enter_context(contextlib.closing(Connection(endpoint, is_stamped=True)))
+                   for _ in range(_CLIENTS)]
+        for client in clients:
+            client.connect()
+        for number, client in enumerate(clients):
+            ask(number, client)
+        reactor.add((_Busy(0.5), b""))
+        with gevent.Timeout(20.0):
+            while len(answered) <= len(orders):
+                gevent.sleep(0.001)
+        for order, found in zip(orders, answered, strict=False):
+            came = [float(moment) for moment in server.stdout.readline().split()]
+            moments = [found[number] for number in order]
+            assert moments == sorted(moments)
+            stamped = [0, 8, 16, 19] if near_seconds == 1.0 else [*range(_CLIENTS)]
+            assert [moments[place] for place in stamped] == pytest.approx(
+                [came[place] for place in stamped], abs=30e-3)
+            gaps = [later - earlier for earlier, later in itertools.pairwise(moments[:9])]
+            is_even = gaps == pytest.approx([gaps[0]] * 8)  # no more is known of those between two stamps
+            assert is_even is (near_seconds == 1.0)
+
+
+def test_a_reply_read_without_its_stamp_is_answered_now() -> None:
+    socket = StampedSocket(_Raw(time.time() - 2.0))
+    socket.recv_into(bytearray(10))
+    assert time.perf_counter() - socket.arrived() > 0.5
+    socket.forget()
+    assert time.perf_counter() - socket.arrived() < 0.5
 
 
 class _Raw:
