@@ -34,8 +34,8 @@ _NEAR_SECONDS = 200e-6
 _LONG_TURN_SECONDS, _PATIENCE_SECONDS = 80e-6, 300e-6
 """A turn of a few operations, and what the start of one may be late so that more come together (README)."""
 _FEW, _EVERY, _NEAR_TOGETHER_SECONDS = 8, 8, 100e-6
-"""In a turn of more than a few every eighth reply is stamped, and what came between two that are near together
-is not (README)."""
+"""In a turn of more than a few every eighth reply is stamped, and what came between two close together is not
+(README)."""
 
 
 class Served(Protocol):
