@@ -73,7 +73,6 @@ def table() -> str:
         lines += _stalls(server, folder, most)
         lines += _schedule(server, folder, _GETS)
         lines += _schedule(server, folder, _MIXED)
-        lines += _ideal()
         lines.append("intended starts of 200 clients together, Kolmogorov–Smirnov: "
                      f"p = {_ks_probability(most):.2f}")
     return "\n".join(lines)
@@ -202,6 +201,7 @@ def _delayed(lasted_s: float, most: float) -> float:
 def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
     """In rounds, each with a maximum of its own: the host's mood changes both by half within minutes."""
     found: dict[float, list[_Kept]] = {share: [] for share in (*_SHARES, _BEYOND)}
+    ideal: dict[float, list[tuple[float, float]]] = {share: [] for share in _IDEAL_SHARES}
     with watched_cores() as stolen:
         for number in range(_ROUNDS):
             scratch = folder / f"{traffic.file.stem}-{number}"
@@ -210,6 +210,8 @@ def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
             for share in _SHARES if number else (*_SHARES, _BEYOND):
                 found[share].append(
                     _kept(server, scratch / f"{share}", round(share * most), traffic, number + 1, stolen))
+            for share, late_ms in _ideal(number + 1).items():
+                ideal[share].append(late_ms)
     lines = ["", f"Poisson arrivals, {traffic.name}: offered against asked, lateness, what the run says of "
                  "itself; median (range) of the rounds",
              f"{'share of maximum':>16} {'offered / asked':>24} {'late: p50 ms':>24} {'p99 ms':>28} "
@@ -223,27 +225,24 @@ def _schedule(server: Rig, folder: Path, traffic: _Traffic) -> list[str]:
                      f"{median_spread(cpu_percent):>18}  "
                      f"{_p99_words(pd.concat(alone), sum(seconds)):>36}  "
                      + ", ".join(verdicts))
-    return [*lines, f"beyond it: {found[_BEYOND][0].reason}"]
-
-
-def _ideal() -> list[str]:
-    """What the generator's core lets anybody keep who fills as much of it, in these minutes."""
-    found: dict[float, list[tuple[float, float]]] = {share: [] for share in _IDEAL_SHARES}
-    for number in range(_ROUNDS):
-        words = subprocess.run(
-            [sys.executable, "-m", "bench.ideal", str(number + 1), *map(str, _IDEAL_SHARES)],
-            check=True, capture_output=True, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE})).stdout
-        for line in words.splitlines():
-            one = json.loads(line)
-            found[one["share"]].append((one["p99_ms"], one["median_second_ms"]))
-    lines = ["", "the same core with nothing but equal pieces of work, Poisson: how late they begin, median "
-                 "(range) of the rounds",
-             f"{'share of maximum':>16} {'p99 ms':>28} {'of the median second':>28}"]
-    for share, rounds in found.items():
-        p99_ms, median_ms = zip(*rounds, strict=True)
-        lines.append(f"{share:>16.0%} {median_spread(p99_ms, 2):>28} {median_spread(median_ms, 2):>28}")
+    lines += [f"beyond it: {found[_BEYOND][0].reason}",
+              "the same core after each round, with nothing but equal pieces of work, as late"]
+    for share, late in ideal.items():
+        p99_ms, median_ms = zip(*late, strict=True)
+        lines.append(f"{share:>16.0%} {'':>49} {median_spread(p99_ms, 2):>28} "
+                     f"{median_spread(median_ms, 2):>28}")
     return lines
+
+
+def _ideal(seed: int) -> dict[float, tuple[float, float]]:
+    """What the generator's core lets anybody keep who fills such a share: lateness p99, ms, and the median
+    second's."""
+    words = subprocess.run(
+        [sys.executable, "-m", "bench.ideal", str(seed), *map(str, _IDEAL_SHARES)],
+        check=True, capture_output=True, text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE})).stdout
+    found = [json.loads(line) for line in words.splitlines()]
+    return {one["share"]: (one["p99_ms"], one["median_second_ms"]) for one in found}
 
 
 def _p99_words(late: pd.DataFrame, seconds: int) -> str:
