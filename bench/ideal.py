@@ -13,12 +13,14 @@ import json
 import random
 import statistics
 import sys
-from itertools import accumulate
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from amply_capacity.traffic.arrivals import positions
 
 __all__ = ["main"]
 
@@ -64,7 +66,7 @@ def _flat_out(work: _Work) -> float:
 def _scheduled(work: _Work, per_second: float, rng: random.Random
                ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """When each piece was due (Poisson), and how much later it began; seconds."""
-    due_s = list(accumulate(rng.expovariate(per_second) for _ in range(int(per_second * _SECONDS))))
+    due_s = [place / per_second for place in islice(positions("poisson", rng), int(per_second * _SECONDS))]
     late_s, began = [], perf_counter()
     for due in due_s:
         now = perf_counter() - began

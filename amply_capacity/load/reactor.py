@@ -193,24 +193,24 @@ class Reactor:
                 self.now = now
                 while waiting and waiting[0][0] <= now:
                     heappop(waiting)[2]()
-                is_idle, is_full = True, False
+                is_idle = True
+                take: Callable[[list[tuple[int, int]]], None] = self._take
+                early: list[tuple[int, int]] = []
                 if leaving:
-                    is_idle, is_full = False, self._is_stamped and len(leaving) > _FEW
-                    # What came since the last turn came long before what will be asked now, and epoll keeps
-                    # the order only of those that it has seen to have nothing since.
-                    early = poll(0, _MOST_EVENTS) if is_full else ()
+                    is_idle = False
+                    if self._is_stamped and len(leaving) > _FEW:
+                        # What came since the last turn came long before what will be asked now, and epoll
+                        # keeps the order only of those that it has seen to have nothing since.
+                        take, early = self._take_some_stamped, poll(0, _MOST_EVENTS)
                     sent = leaving[:]
                     leaving.clear()
                     for connection, packed in sent:
                         connection.leave(packed)
                     if early:
-                        self._take_some_stamped(early)
+                        take(early)
                 ready = poll(0, _MOST_EVENTS)
                 if ready:
-                    if is_full:
-                        self._take_some_stamped(ready)
-                    else:
-                        self._take(ready)
+                    take(ready)
                 if replies:
                     handed = replies[:]
                     replies.clear()

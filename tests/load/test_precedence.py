@@ -26,11 +26,15 @@ precedence = Precedence()
 """
 
 
+def _out(words: str, given: str = "") -> str:
+    """What they print where a `precedence` is at hand, and another thread waits."""
+    return subprocess.run([sys.executable, "-c", f"{_ROOM}{words}\nover.set()"], check=True, text=True,
+                          input=given, capture_output=True, timeout=60.0).stdout
+
+
 def _places(words: str) -> list[tuple[str, int]]:
     """Class and nice value of the main thread, at each `place()`; another thread has the same."""
-    out = subprocess.run([sys.executable, "-c", f"{_ROOM}{words}\nover.set()"], check=True, text=True,
-                         capture_output=True, timeout=60.0).stdout
-    places = [line.split() for line in out.splitlines()]
+    places = [line.split() for line in _out(words).splitlines()]
     assert all(place[:2] == place[2:] for place in places)
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     return [(policy, int(nice) - usual) for policy, nice, *_ in places]
@@ -89,9 +93,7 @@ def rests():
 
 def _rests(words: str) -> list[int]:
     """How often the process gave up its core of its own accord, at each `rests()`: 30 ms of work."""
-    out = subprocess.run([sys.executable, "-c", f"import time{_ROOM}{_BUSY}{words}\nover.set()"], check=True,
-                         text=True, capture_output=True, timeout=60.0).stdout
-    return [int(line) for line in out.splitlines()]
+    return [int(line) for line in _out(_BUSY + words).splitlines()]
 
 
 def test_beside_a_schedule_work_is_done_in_pieces() -> None:
@@ -103,14 +105,12 @@ def test_beside_a_schedule_work_is_done_in_pieces() -> None:
 
 
 def test_what_a_second_brings_is_spread_over_some_of_it() -> None:
-    out = subprocess.run(
-        [sys.executable, "-c", f"{_ROOM}\nprecedence.give_way(is_scheduled=True)\n"
-         "began, worked = time.perf_counter(), time.thread_time()\n"
-         "with precedence.in_pieces():\n"
-         "    while time.thread_time() < worked + 0.006:\n"
-         "        pass\n"
-         "print(time.perf_counter() - began)\nover.set()"],
-        check=True, text=True, capture_output=True, timeout=60.0).stdout
+    out = _out("precedence.give_way(is_scheduled=True)\n"
+               "began, worked = time.perf_counter(), time.thread_time()\n"
+               "with precedence.in_pieces():\n"
+               "    while time.thread_time() < worked + 0.006:\n"
+               "        pass\n"
+               "print(time.perf_counter() - began)")
     assert float(out) > 0.1  # twenty pieces
 
 
@@ -120,8 +120,7 @@ def test_beside_a_closed_loop_work_is_done_at_a_stretch() -> None:
 
 
 def test_a_pause_within_a_call_is_no_error() -> None:
-    out = subprocess.run(
-        [sys.executable, "-c", f"import sys, time{_ROOM}\nprecedence.give_way(is_scheduled=True)\n"
-         "with precedence.in_pieces():\n    print(sys.stdin.buffer.read(3)); time.sleep(0.02)\nover.set()"],
-        check=True, input=b"abc", capture_output=True, timeout=60.0).stdout
-    assert out == b"b'abc'\n"
+    out = _out("import sys\nprecedence.give_way(is_scheduled=True)\n"
+               "with precedence.in_pieces():\n    print(sys.stdin.buffer.read(3)); time.sleep(0.02)",
+               given="abc")
+    assert out == "b'abc'\n"
