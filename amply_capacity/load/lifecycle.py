@@ -24,6 +24,7 @@ from locust.rpc import Message
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.load import messages
 from amply_capacity.load.campaign import Campaign, current_campaign, set_campaign
+from amply_capacity.load.counts import Merger
 from amply_capacity.load.director import Director
 from amply_capacity.load.ending import (
     EarlySignals,
@@ -213,8 +214,8 @@ def _start_worker(environment: Environment) -> None:
     # What a killed worker had measured is lost for a second at most.
     locust.runners.WORKER_REPORT_INTERVAL = 1.0
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = _MASTER_SILENT_SECONDS
-    campaigns: list[Campaign] = []
-    watch = Watch(lambda: campaigns[-1] if campaigns else None, "worker")
+    playing: list[tuple[Campaign, Merger]] = []
+    watch = Watch(lambda: playing[-1][0] if playing else None, "worker")
 
     def begin(**_: Any) -> None:
         try:
@@ -229,16 +230,17 @@ def _start_worker(environment: Environment) -> None:
         watch.worker = campaign.worker_index
         if campaign.options.arrivals == "closed":
             ask_for_long_slices()
-        if not campaigns:
+        if not playing:
             gevent.spawn(watch.run)
-        campaigns[:] = [campaign]
+        for _before, merger in playing:
+            merger.stop()
+        playing[:] = [(campaign, Merger(campaign.recorder))]
         _spare_the_collector()
 
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
-        campaign = current_campaign(environment)
-        if campaign is not None:
+        for campaign, merger in playing:
             is_through = campaign.is_through.is_set()  # before the drain, which then holds the last of it
-            messages.pack(campaign.drain(), data, is_through=is_through)
+            messages.pack(merger.merged(campaign.drain()), data, is_through=is_through)
 
     def change_rate(environment: Environment, msg: Message, **_: Any) -> None:
         campaign = current_campaign(environment)

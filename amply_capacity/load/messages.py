@@ -53,13 +53,12 @@ def campaign_of_worker(environment: Environment) -> Campaign:
 
 
 def pack(batch: RawBatch, data: dict[str, Any], *, is_through: bool = False) -> None:
-    """Add a batch to the data of Locust's report to the master, and when it was sent.
+    """Add a merged batch to the data of Locust's report to the master, and when it was sent.
 
     `is_through`: the worker has played its share of `--iterations`.
     """
     # Not `asdict`: it copies every field of every access, 6 ms a second in which the clients would wait.
     fields_of = {one.name: getattr(batch, one.name) for one in fields(batch)}
-    fields_of["seconds"] = [(second, bytes(samples)) for second, samples in batch.seconds]  # msgpack's kind
     data[_KEY] = {"sent_s": time.time(), "is_through": is_through, **fields_of}
 
 
@@ -69,9 +68,9 @@ def unpack(data: dict[str, Any]) -> RawBatch | None:
     if packed is None:
         return None
     # What was a tuple before msgpack made it a list.
-    tuples = {name: list(map(tuple, packed[name])) for name in ("seconds", "accesses", "errors", "offered")}
+    tuples = {name: list(map(tuple, packed[name])) for name in ("counts", "accesses", "errors", "offered")}
     labels = [tuple(map(tuple, label)) for label in packed["labels"]]
-    return RawBatch(labels=labels, events=packed["events"], **tuples)
+    return RawBatch(labels=labels, seconds=[], events=packed["events"], **tuples)
 
 
 def sent_s(data: dict[str, Any]) -> float | None:

@@ -100,18 +100,27 @@ class Recorder:
         """Note an event of this process, now."""
         self._events.append({"time_s": time.time(), "kind": kind, "name": name, "detail": json.dumps(detail)})
 
-    def drain(self) -> RawBatch:
-        """Take everything measured so far out of the recorder."""
+    @property
+    def label_count(self) -> int:
+        """Labels there are so far, no label (0) included."""
+        return len(self._labels)
+
+    def take_samples(self) -> list[tuple[int, array[int]]]:
+        """Take the times measured so far out of the recorder, by the second they belong to."""
         filled, self._filled = self._filled, []
         if self.samples:
             filled.append((self._second, self.samples))
             self.samples = array("q")
+        return filled
+
+    def drain(self) -> RawBatch:
+        """Take everything measured so far out of the recorder."""
         accesses, self._accesses = self._accesses, []
         events, self._events = self._events, []
         errors, self._errors = self._errors, defaultdict(int)
         return RawBatch(
             labels=list(self._labels),
-            seconds=[(second, PickleBuffer(samples)) for second, samples in filled],
+            seconds=[(second, PickleBuffer(samples)) for second, samples in self.take_samples()],
             accesses=accesses,
             errors=[(*key, count) for key, count in errors.items()],
             events=events,

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from amply_capacity.load.wire import LATENESS, TIME_BITS, TIME_MASK, Buffer, Label, RawBatch
-from amply_capacity.run.histogram import bucket_number, upper_us
+from amply_capacity.load.counts import counted, dense
+from amply_capacity.load.wire import CLOCKS, Label, RawBatch
+from amply_capacity.run.histogram import upper_us
 from amply_capacity.run.key import key_class, key_hashes
 from amply_capacity.run.schema import FAILED_OUTCOMES
 from amply_capacity.run.writer import arrow_schema
@@ -21,12 +22,13 @@ from amply_capacity.run.writer import arrow_schema
 __all__ = ["access_rows", "console_rows", "error_events", "histogram_rows",
            "offered_events"]
 
-_BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
-
 
 def histogram_rows(batch: RawBatch) -> pa.Table:
     """Rows of `requests.parquet`."""
-    seconds = [_histogram(second, samples, batch.labels) for second, samples in batch.seconds]
+    labels = len(batch.labels)
+    counts = [(second, counted(samples, labels)) for second, samples in batch.seconds]
+    counts += [(second, dense(data, labels)) for second, data in batch.counts]
+    seconds = [_histogram(second, own, batch.labels) for second, own in counts]
     return pa.concat_tables(seconds) if seconds else arrow_schema("requests").empty_table()
 
 
@@ -86,17 +88,16 @@ def console_rows(requests: pa.Table) -> list[dict[str, Any]]:
     return [{**row, "times": list(row["times"].items())} for row in rows.values()]
 
 
-def _histogram(second: int, samples: Buffer, labels: list[Label]) -> pa.Table:
+def _histogram(second: int, counts: NDArray[np.int64], labels: list[Label]) -> pa.Table:
     """The rows of one second. Each bucket of a label counts for each of the label's kinds."""
-    by_clock = _counted(np.frombuffer(memoryview(samples), dtype="<i8"), len(labels))
     by_kind: dict[tuple[str, ...], NDArray[np.int64]] = {}
-    for number in np.flatnonzero(by_clock["service"].any(axis=1)).tolist():
+    for number in np.flatnonzero(counts[:, 0].any(axis=1)).tolist():
         for kind in labels[number]:
-            counts = by_clock[kind[-1]][number]
+            own = counts[number, CLOCKS.index(kind[-1])]
             if kind in by_kind:
-                by_kind[kind] += counts
+                by_kind[kind] += own
             else:
-                by_kind[kind] = counts.copy()
+                by_kind[kind] = own.copy()
     table = np.stack(list(by_kind.values()))
     rows, buckets = np.nonzero(table)
     names = ("use_case", "operation", "command", "outcome", "clock")
@@ -106,26 +107,3 @@ def _histogram(second: int, samples: Buffer, labels: list[Label]) -> pa.Table:
            for name, values in zip(names, zip(*by_kind, strict=True), strict=True)}}
     schema = arrow_schema("requests")
     return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def _counted(packed: NDArray[np.int64], labels: int) -> dict[str, NDArray[np.int64]]:
-    """For each clock how many times of each label fall into each bucket (labels x buckets)."""
-
-    def count(clock_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        # In one pass: a second has a hundred thousand samples, but some fifty thousand places for them.
-        counts = np.bincount(rows | bucket_number(clock_us), minlength=labels << _BUCKET_BITS)
-        return counts.reshape(-1, 1 << _BUCKET_BITS)
-
-    numbers = packed >> TIME_BITS
-    places = np.flatnonzero(numbers != LATENESS)
-    rows, times = numbers[places] << _BUCKET_BITS, packed[places] & TIME_MASK
-    service = count(times)
-    if places.size == packed.size:  # a closed loop: who waits for nothing is late for nothing
-        never = np.zeros_like(service)
-        never[:, 0] = service.sum(axis=1)
-        return {"service": service, "response": service, "lateness": never}
-    late = np.flatnonzero(numbers == LATENESS)
-    lateness = np.zeros_like(times)
-    lateness[late - 1 - np.arange(late.size)] = packed[late]  # of the time before each, among the times alone
-    return {"service": service, "response": count(np.minimum(times + lateness, TIME_MASK)),
-            "lateness": count(lateness)}

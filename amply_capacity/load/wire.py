@@ -14,8 +14,8 @@ from typing import IO, Any
 from amply_capacity.target.endpoint import Endpoint
 
 __all__ = [
-    "LATENESS", "TIME_BITS", "TIME_MASK", "Access", "Begin", "Buffer", "Close", "Event", "Kind", "Label",
-    "Limits", "Open", "RawBatch", "Search", "Sync", "packed", "received", "unpacked", "write",
+    "CLOCKS", "LATENESS", "TIME_BITS", "TIME_MASK", "Access", "Begin", "Buffer", "Close", "Event", "Kind",
+    "Label", "Limits", "Open", "RawBatch", "Search", "Sync", "packed", "received", "unpacked", "write",
 ]
 
 _LENGTH = struct.Struct("<Q")
@@ -23,6 +23,8 @@ _PIECE_BYTES = 1 << 16
 """What is written at once: some 30 µs, in which no client is served."""
 TIME_BITS = 32
 TIME_MASK = (1 << TIME_BITS) - 1
+
+CLOCKS = ("service", "response", "lateness")
 
 Kind = tuple[str, str, str, str, str]
 """Use case, operation, command (empty for the operation itself), outcome, clock."""
@@ -45,7 +47,8 @@ class RawBatch:
     """What a generator process measured since the last batch, in the form that costs it least.
 
     A sample is `label number << 32 | microseconds`, 64-bit little-endian; `seconds` holds those of each Unix
-    second, and a sample counts once for each kind of its label, of which `LATENESS` has none.
+    second, and a sample counts once for each kind of its label, of which `LATENESS` has none. What a worker
+    sends has `counts` instead, those of each second (`counts.sparse`).
     """
 
     labels: list[Label]
@@ -56,6 +59,7 @@ class RawBatch:
     events: list[dict[str, Any]] = field(default_factory=list)
     offered: list[tuple[int, int]] = field(default_factory=list)
     """By Unix second: operations that the schedule wanted started in it, whatever became of them."""
+    counts: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

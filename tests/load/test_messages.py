@@ -12,6 +12,7 @@ from seeded import MARK, seeded
 
 from amply_capacity.load import messages
 from amply_capacity.load.campaign import Campaign
+from amply_capacity.load.counts import Merger
 from amply_capacity.load.options import add_options, read_options
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.target.cluster import Cluster
@@ -38,15 +39,16 @@ def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
     recorder.access(0.0, "get", "cache:org:stats:1", None, None)
     recorder.access(0.0, "setex", "cache:org:stats:1", 9, 300.0)
     recorder.error("cache", "cached_read", "OOM")
-    batch = recorder.drain()
+    merger = Merger(recorder)
+    batch = merger.merged(recorder.drain())
+    merger.stop()
     data: dict[str, Any] = {"stats": []}
     messages.pack(batch, data, is_through=True)
     assert messages.is_through(data)
     arrived = messages.unpack(msgpack.unpackb(msgpack.packb(data), strict_map_key=False))
     assert arrived is not None
-    batch.seconds = [(second, bytes(samples)) for second, samples in batch.seconds]
     assert arrived == batch
-    assert len(arrived.seconds) == len(arrived.errors) == 1
+    assert len(arrived.counts) == len(arrived.errors) == 1
     assert len(arrived.accesses) == 2
     sent_s = messages.sent_s(data)
     assert sent_s is not None
@@ -61,7 +63,7 @@ def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
     messages.pack(Recorder().drain(), data)
     arrived = messages.unpack(data)
     assert arrived is not None
-    assert arrived.seconds == arrived.accesses == arrived.events == []
+    assert arrived.seconds == arrived.counts == arrived.accesses == arrived.events == []
 
 
 def test_instructions_hold_no_secret() -> None:
