@@ -16,8 +16,8 @@ __all__ = ["Merger", "counted", "dense", "sparse"]
 
 _BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
 _BUCKETS = 1 << _BUCKET_BITS
-_EVERY_SECONDS = 0.05
-"""What a fast load records meanwhile takes 0.2 ms to count (README)."""
+_EVERY_SECONDS = 0.1
+"""What a fast load records meanwhile takes 0.2 ms to count."""
 
 
 def counted(samples: Buffer | array[int], labels: int) -> NDArray[np.int64]:
