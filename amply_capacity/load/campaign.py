@@ -19,7 +19,7 @@ from amply_capacity.load.pace import Pace
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.routing import Link, opener
-from amply_capacity.load.wire import RawBatch
+from amply_capacity.load.wire import Batch
 from amply_capacity.target.guard import Target
 from amply_capacity.traffic.application import Application
 from amply_capacity.traffic.arrivals import DayRate, SteadyRate, positions
@@ -152,7 +152,7 @@ class Campaign:
                 pace.reschedule()
             self.reactor.wake_all()
 
-    def drain(self) -> RawBatch:
+    def drain(self) -> Batch:
         """Take what was measured so far, and what the schedule wanted in each second that has ended."""
         batch = self.recorder.drain()
         ended = int(time.time())

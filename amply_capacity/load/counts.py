@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from array import array
 
-import gevent
 import numpy as np
 from numpy.typing import NDArray
 
-from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.wire import CLOCKS, LATENESS, TIME_BITS, TIME_MASK, Buffer, RawBatch
+from amply_capacity.load.wire import CLOCKS
 from amply_capacity.run.histogram import bucket_number
 
-__all__ = ["Merger", "counted", "dense", "sparse"]
+__all__ = ["LATENESS", "TIME_BITS", "TIME_MASK", "counted", "dense", "sparse"]
+
+TIME_BITS = 32
+TIME_MASK = (1 << TIME_BITS) - 1
+LATENESS = 0
+"""The number of no label: its time is how late the sample before it was; without one that was not late."""
 
 _BUCKET_BITS = 9  # enough for the buckets of every time below 2**32 µs
 _BUCKETS = 1 << _BUCKET_BITS
-_EVERY_SECONDS = 0.1
-"""What a fast load records meanwhile takes 0.2 ms to count."""
 
 
-def counted(samples: Buffer | array[int], labels: int) -> NDArray[np.int64]:
-    """How many of the samples (`RawBatch`) fell where: labels x `CLOCKS` x buckets.
+def counted(samples: array[int], labels: int) -> NDArray[np.int64]:
+    """How many of the samples fell where: labels x `CLOCKS` x buckets (`histogram.bucket_number`).
 
-    Those of `histogram.bucket_number`. All labels are below `labels`, and no lateness comes without the time
-    that it belongs to.
+    A sample is `label << TIME_BITS | microseconds`. All labels are below `labels`, and no lateness comes
+    without the time that it belongs to.
     """
-    packed = np.frombuffer(memoryview(samples), dtype="<i8")
+    packed = np.frombuffer(samples, dtype=np.int64)
     counts = np.empty((labels, len(CLOCKS), _BUCKETS), dtype=np.int64)
     service, response, lateness = counts[:, 0], counts[:, 1], counts[:, 2]
 
@@ -65,40 +66,3 @@ def dense(data: bytes, labels: int) -> NDArray[np.int64]:
     places, values = np.frombuffer(data, dtype="<u4").reshape(2, -1)
     counts.reshape(-1)[places] = values
     return counts
-
-
-class Merger:
-    """Merges what a worker records while it comes, so that its report is as large for any traffic.
-
-    A little at a time: a whole second of a fast load in one go would hold its clients up for 3 to 10 ms.
-    """
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._counts: dict[int, NDArray[np.int64]] = {}
-        self._greenlet = gevent.spawn(self._run)
-
-    def merged(self, batch: RawBatch) -> RawBatch:
-        """What was drained from the recorder, with all that has been merged since the last time as counts."""
-        self._add(batch.seconds, len(batch.labels))
-        batch.seconds = []
-        batch.counts = [(second, sparse(counts)) for second, counts in self._counts.items()]
-        self._counts.clear()
-        return batch
-
-    def stop(self) -> None:
-        """Merge no more but what `merged` is given."""
-        self._greenlet.kill(block=False)
-
-    def _run(self) -> None:
-        while True:
-            gevent.sleep(_EVERY_SECONDS)
-            self._add(self._recorder.take_samples(), self._recorder.label_count)
-
-    def _add(self, seconds: list[tuple[int, array[int]]] | list[tuple[int, Buffer]], labels: int) -> None:
-        for second, samples in seconds:
-            counts = counted(samples, labels)
-            before = self._counts.get(second)
-            if before is not None:  # of fewer labels, maybe
-                counts[:len(before)] += before
-            self._counts[second] = counts

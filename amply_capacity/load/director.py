@@ -28,7 +28,7 @@ from amply_capacity.load.options import Options
 from amply_capacity.load.own_core import OwnCore
 from amply_capacity.load.prefill import fill
 from amply_capacity.load.recording import Recording
-from amply_capacity.load.wire import Begin, Close, Event, Limits, Open, RawBatch, Search
+from amply_capacity.load.wire import Batch, Begin, Close, Event, Limits, Open, Search
 from amply_capacity.progress import say
 from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION
@@ -111,7 +111,7 @@ class Director:
         self._ended_s = time_s
         self._send(Event("phase", "ended", {}, time_s))
 
-    def take(self, batch: RawBatch) -> None:
+    def take(self, batch: Batch) -> None:
         """Hand over what a process measured; Locust's statistics follow when it has been counted."""
         self._send(batch)
 

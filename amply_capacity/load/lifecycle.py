@@ -23,8 +23,7 @@ from locust.rpc import Message
 
 from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.load import messages
-from amply_capacity.load.campaign import Campaign, current_campaign, set_campaign
-from amply_capacity.load.counts import Merger
+from amply_capacity.load.campaign import current_campaign, set_campaign
 from amply_capacity.load.director import Director
 from amply_capacity.load.ending import (
     EarlySignals,
@@ -43,6 +42,8 @@ from amply_capacity.traffic.working_set import WorkingSet
 __all__ = ["scenario"]
 
 _AFTER_SECOND_SECONDS = 0.03
+_MERGE_SECONDS = 0.1
+"""What a fast load records meanwhile takes 0.2 ms to count."""
 _RATE_MESSAGE = "amply_rate"
 _INTERRUPTED = 130  # as a shell reports SIGINT
 # A master that is gone must not leave workers that load a server for Locust's minute.
@@ -171,6 +172,7 @@ def _start_owner(
     def every_second() -> None:
         """Until the run is being closed. Never killed: a batch on its way would be lost, or cut in half."""
         watcher = gevent.spawn(Watch(lambda: campaign, "master" if master else "alone").run)
+        merging = gevent.spawn(_merge, environment)
         try:
             while not closings:
                 drain()
@@ -184,7 +186,7 @@ def _start_owner(
                 # Just after a second has ended, so that the recording process has it whole.
                 gevent.sleep(1.0 - time.time() % 1.0 + _AFTER_SECOND_SECONDS)
         finally:
-            watcher.kill()
+            gevent.killall([watcher, merging])
 
     events = environment.events
     events.test_start.add_listener(begin)
@@ -214,8 +216,7 @@ def _start_worker(environment: Environment) -> None:
     # What a killed worker had measured is lost for a second at most.
     locust.runners.WORKER_REPORT_INTERVAL = 1.0
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = _MASTER_SILENT_SECONDS
-    playing: list[tuple[Campaign, Merger]] = []
-    watch = Watch(lambda: playing[-1][0] if playing else None, "worker")
+    watch = Watch(lambda: current_campaign(environment), "worker")
 
     def begin(**_: Any) -> None:
         try:
@@ -225,22 +226,22 @@ def _start_worker(environment: Environment) -> None:
             environment.process_exit_code = error.exit_code
             environment.runner.quit()
             return
+        is_first = current_campaign(environment) is None
         set_campaign(environment, campaign)
         _apply_mix(environment, campaign.options)
         watch.worker = campaign.worker_index
         if campaign.options.arrivals == "closed":
             ask_for_long_slices()
-        if not playing:
+        if is_first:
             gevent.spawn(watch.run)
-        for _before, merger in playing:
-            merger.stop()
-        playing[:] = [(campaign, Merger(campaign.recorder))]
+            gevent.spawn(_merge, environment)
         _spare_the_collector()
 
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
-        for campaign, merger in playing:
+        campaign = current_campaign(environment)
+        if campaign is not None:
             is_through = campaign.is_through.is_set()  # before the drain, which then holds the last of it
-            messages.pack(merger.merged(campaign.drain()), data, is_through=is_through)
+            messages.pack(campaign.drain(), data, is_through=is_through)
 
     def change_rate(environment: Environment, msg: Message, **_: Any) -> None:
         campaign = current_campaign(environment)
@@ -258,6 +259,15 @@ def _start_worker(environment: Environment) -> None:
         gevent.spawn(runner.start_worker, dict(runner.target_user_classes_count))
     if environment.parsed_options.processes:
         gevent.spawn(_quit_when_orphaned, environment, os.getppid())
+
+
+def _merge(environment: Environment) -> None:
+    """Count what is recorded while it comes, until killed."""
+    while True:
+        gevent.sleep(_MERGE_SECONDS)
+        campaign = current_campaign(environment)
+        if campaign is not None:
+            campaign.recorder.merge()
 
 
 def _spare_the_collector() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.options import read_options
-from amply_capacity.load.wire import RawBatch
+from amply_capacity.load.wire import Batch
 from amply_capacity.target.guard import resolve
 from amply_capacity.traffic.population import PopulationShape
 
@@ -52,8 +52,8 @@ def campaign_of_worker(environment: Environment) -> Campaign:
     )
 
 
-def pack(batch: RawBatch, data: dict[str, Any], *, is_through: bool = False) -> None:
-    """Add a merged batch to the data of Locust's report to the master, and when it was sent.
+def pack(batch: Batch, data: dict[str, Any], *, is_through: bool = False) -> None:
+    """Add a batch to the data of Locust's report to the master, and when it was sent.
 
     `is_through`: the worker has played its share of `--iterations`.
     """
@@ -62,7 +62,7 @@ def pack(batch: RawBatch, data: dict[str, Any], *, is_through: bool = False) -> 
     data[_KEY] = {"sent_s": time.time(), "is_through": is_through, **fields_of}
 
 
-def unpack(data: dict[str, Any]) -> RawBatch | None:
+def unpack(data: dict[str, Any]) -> Batch | None:
     """The batch in a worker's report; None where there is none."""
     packed = data.get(_KEY)
     if packed is None:
@@ -70,7 +70,7 @@ def unpack(data: dict[str, Any]) -> RawBatch | None:
     # What was a tuple before msgpack made it a list.
     tuples = {name: list(map(tuple, packed[name])) for name in ("counts", "accesses", "errors", "offered")}
     labels = [tuple(map(tuple, label)) for label in packed["labels"]]
-    return RawBatch(labels=labels, seconds=[], events=packed["events"], **tuples)
+    return Batch(labels=labels, events=packed["events"], **tuples)
 
 
 def sent_s(data: dict[str, Any]) -> float | None:

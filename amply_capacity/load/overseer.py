@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from amply_capacity.load.knee import KneeSearch
 from amply_capacity.load.knee_step import StepSecond
 from amply_capacity.load.stopping import Second, Stopping, StopRules
-from amply_capacity.load.wire import Limits, RawBatch, Search
+from amply_capacity.load.wire import Batch, Limits, Search
 from amply_capacity.run.bottleneck import bottlenecks
 from amply_capacity.run.histogram import quantile_us
 from amply_capacity.run.schema import FAILED_OUTCOMES
@@ -70,7 +70,7 @@ class Overseer:
             self._rates = [(now_s, self._search.rate)]
             yield Order(event=("began", self._search.as_event()), rate=self._search.rate)
 
-    def take(self, batch: RawBatch, requests: pa.Table, loads: list[dict[str, Any]]) -> None:
+    def take(self, batch: Batch, requests: pa.Table, loads: list[dict[str, Any]]) -> None:
         """Add a batch: the rows of its requests, and the details of its `load` events."""
         for second, rows in requests.filter(pc.field("command") == "").to_pandas().groupby("second"):
             self._requests[int(str(second))].append(rows)

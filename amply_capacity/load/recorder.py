@@ -7,11 +7,14 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
-from pickle import PickleBuffer
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from amply_capacity.load.counts import TIME_BITS, TIME_MASK, counted, sparse
 from amply_capacity.load.labels import Labels
-from amply_capacity.load.wire import TIME_BITS, TIME_MASK, Access, Kind, Label, RawBatch
+from amply_capacity.load.wire import Access, Batch, Kind, Label
 
 __all__ = ["TRACED", "Recorder", "to_us"]
 
@@ -34,12 +37,12 @@ class Recorder:
 
     A time costs an append: `label << 32 | microseconds`, where one label may stand for several rows: the
     time of a command that is a whole operation is the command's, the operation's service and its response.
-    How late an operation began follows its time, if it was: microseconds alone (`wire.LATENESS`).
+    How late an operation began follows its time, if it was: microseconds alone (`counts.LATENESS`).
     The second it belongs to is that of its reply; the list is changed when a reply arrives in a new second.
 
     `max_accesses_per_second` bounds the trace: where more arrive, the sampling rate R is lowered, and the
-    writer later drops the keys that the lower rate leaves out. Everything else (histograms, hashes, files) is
-    done by the recording process, from what `drain` hands over.
+    writer later drops the keys that the lower rate leaves out. Everything else (rows, hashes, files) is done
+    by the recording process, from what `drain` hands over.
     """
 
     def __init__(self, max_accesses_per_second: int = 1000,
@@ -50,6 +53,7 @@ class Recorder:
         self._epoch_offset = time.time() - clock()
         self._second = 0
         self._filled: list[tuple[int, array[int]]] = []
+        self._counts: dict[int, NDArray[np.int64]] = {}
         self._labels: list[Label] = [()]  # no label is 0, which is a lateness; and a look-up may end in `or`
         self._label_ids: dict[Label, int] = {}
         self._by_operation: dict[tuple[str, str], Labels] = {}
@@ -100,27 +104,29 @@ class Recorder:
         """Note an event of this process, now."""
         self._events.append({"time_s": time.time(), "kind": kind, "name": name, "detail": json.dumps(detail)})
 
-    @property
-    def label_count(self) -> int:
-        """Labels there are so far, no label (0) included."""
-        return len(self._labels)
-
-    def take_samples(self) -> list[tuple[int, array[int]]]:
-        """Take the times measured so far out of the recorder, by the second they belong to."""
+    def merge(self) -> None:
+        """Count the times so far. To be called now and then: a second of a fast load takes 3 to 10 ms."""
         filled, self._filled = self._filled, []
         if self.samples:
             filled.append((self._second, self.samples))
             self.samples = array("q")
-        return filled
+        for second, samples in filled:
+            counts = counted(samples, len(self._labels))
+            before = self._counts.get(second)
+            if before is not None:  # of fewer labels, maybe
+                counts[:len(before)] += before
+            self._counts[second] = counts
 
-    def drain(self) -> RawBatch:
+    def drain(self) -> Batch:
         """Take everything measured so far out of the recorder."""
+        self.merge()
+        counts, self._counts = self._counts, {}
         accesses, self._accesses = self._accesses, []
         events, self._events = self._events, []
         errors, self._errors = self._errors, defaultdict(int)
-        return RawBatch(
+        return Batch(
             labels=list(self._labels),
-            seconds=[(second, PickleBuffer(samples)) for second, samples in self.take_samples()],
+            counts=[(second, sparse(one)) for second, one in counts.items()],
             accesses=accesses,
             errors=[(*key, count) for key, count in errors.items()],
             events=events,

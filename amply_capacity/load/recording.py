@@ -14,7 +14,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from amply_capacity.errors import AmplyError
-from amply_capacity.load.wire import Close, Open, Sync, packed, write
+from amply_capacity.load.wire import Close, Open, Sync, packed
 from amply_capacity.progress import say
 
 __all__ = ["Recording"]
@@ -49,8 +49,7 @@ class Recording:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         with contextlib.suppress(OSError):  # it has ended already: it answers nothing either
             _widen(self._pipe)
-            for piece in packed(opened):
-                write(self._pipe, piece)
+            self._write(packed(opened))
         first = self._answer(self._process.stdout.readline() if self._process.stdout else b"")
         if "opened" not in first:
             self._process.wait()
@@ -64,9 +63,9 @@ class Recording:
             with self._lock:
                 # Clients first: draining held them up, and so do packing and writing.
                 gevent.sleep(_BREATH_SECONDS)
-                for piece in packed(message):
-                    gevent.sleep(_BREATH_SECONDS)
-                    write(self._pipe, piece)
+                body = packed(message)
+                gevent.sleep(_BREATH_SECONDS)
+                self._write(body)
         except OSError:
             self._fail(AmplyError("the recording process has died", got=f"exit code {self._process.poll()}",
                                   do=f"`amply-capacity runs recover {self.directory}` keeps what it wrote"))
@@ -91,6 +90,10 @@ class Recording:
     @property
     def _pipe(self) -> Any:
         return self._process.stdin
+
+    def _write(self, body: bytes) -> None:
+        self._pipe.write(body)
+        self._pipe.flush()
 
     def _read(self) -> None:
         if self._process.stdout is not None:

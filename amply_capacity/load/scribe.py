@@ -25,7 +25,7 @@ from amply_capacity.load.sampler import Sampler
 from amply_capacity.load.tally import access_rows, console_rows, error_events, histogram_rows, offered_events
 from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.verdict import judge
-from amply_capacity.load.wire import Begin, Close, Event, Open, RawBatch, Sync, received, unpacked
+from amply_capacity.load.wire import Batch, Begin, Close, Event, Open, Sync, received, unpacked
 from amply_capacity.run.writer import RunWriter
 
 __all__ = ["main"]
@@ -51,9 +51,9 @@ class _Scribe:
 
     def serve(self, pipe: IO[bytes]) -> Close:
         """Handle what comes, to the message that ends the run; without one the generator was killed."""
-        while (parts := received(pipe)) is not None:
+        while (body := received(pipe)) is not None:
             with self._precedence.in_pieces():
-                message = unpacked(parts)
+                message = unpacked(body)
                 if isinstance(message, Close):
                     return message
                 try:
@@ -64,7 +64,7 @@ class _Scribe:
 
     def _handle(self, message: Any) -> None:
         match message:
-            case RawBatch():
+            case Batch():
                 self._take(message)
             case Sync():
                 _answer(synced=message.number)
@@ -117,7 +117,7 @@ class _Scribe:
             self.failure = error
             _answer(failure={"what": error.what, "got": error.got, "do": error.do})
 
-    def _take(self, batch: RawBatch) -> None:
+    def _take(self, batch: Batch) -> None:
         requests = histogram_rows(batch)
         _answer(console=console_rows(requests), errors=batch.errors)
         self.append("requests", requests)
@@ -144,7 +144,7 @@ class _Scribe:
                 self.note("phase", "stopped", {"reason": order.stop})
                 _answer(stop=order.stop)
 
-    def _warn(self, batch: RawBatch) -> None:
+    def _warn(self, batch: Batch) -> None:
         """Once: several keys of one command that lie in several slots."""
         crossing = next((error for error in batch.errors if error[2].startswith("CROSSSLOT")), None)
         if crossing is not None and not self._has_warned:
@@ -169,8 +169,8 @@ def main() -> int:
     # The usual one gives memory back and asks anew: on a virtual machine now and then 10 ms in one call.
     pa.set_memory_pool(pa.system_memory_pool())
     pipe = sys.stdin.buffer
-    parts = received(pipe)
-    opened = None if parts is None else unpacked(parts)
+    first = received(pipe)
+    opened = None if first is None else unpacked(first)
     if not isinstance(opened, Open):
         return 2
     if opened.has_workers and opened.manifest["arrivals"] == "closed":

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from amply_capacity.load.counts import counted, dense
-from amply_capacity.load.wire import CLOCKS, Label, RawBatch
+from amply_capacity.load.counts import dense
+from amply_capacity.load.wire import CLOCKS, Batch, Label
 from amply_capacity.run.histogram import upper_us
 from amply_capacity.run.key import key_class, key_hashes
 from amply_capacity.run.schema import FAILED_OUTCOMES
@@ -23,16 +23,14 @@ __all__ = ["access_rows", "console_rows", "error_events", "histogram_rows",
            "offered_events"]
 
 
-def histogram_rows(batch: RawBatch) -> pa.Table:
+def histogram_rows(batch: Batch) -> pa.Table:
     """Rows of `requests.parquet`."""
-    labels = len(batch.labels)
-    counts = [(second, counted(samples, labels)) for second, samples in batch.seconds]
-    counts += [(second, dense(data, labels)) for second, data in batch.counts]
-    seconds = [_histogram(second, own, batch.labels) for second, own in counts]
+    seconds = [_histogram(second, dense(counts, len(batch.labels)), batch.labels)
+               for second, counts in batch.counts]
     return pa.concat_tables(seconds) if seconds else arrow_schema("requests").empty_table()
 
 
-def access_rows(batch: RawBatch) -> pa.Table:
+def access_rows(batch: Batch) -> pa.Table:
     """Rows of `accesses.parquet`. The upper half of the hash is the CRC-32 that decided the sample."""
     schema = arrow_schema("accesses")
     if not batch.accesses:
@@ -48,14 +46,14 @@ def access_rows(batch: RawBatch) -> pa.Table:
     return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
-def error_events(batch: RawBatch, now_s: float) -> list[dict[str, Any]]:
+def error_events(batch: Batch, now_s: float) -> list[dict[str, Any]]:
     """Rows of `events.parquet` for the failed operations, one per kind of failure."""
     return [{"time_s": now_s, "kind": "error", "name": text,
              "detail": json.dumps({"use_case": use_case, "operation": operation, "count": count})}
             for use_case, operation, text, count in batch.errors]
 
 
-def offered_events(batch: RawBatch) -> list[dict[str, Any]]:
+def offered_events(batch: Batch) -> list[dict[str, Any]]:
     """Rows of `events.parquet` for what the schedule wanted, a row a second."""
     return [{"time_s": float(second), "kind": "generator", "name": "offered",
              "detail": json.dumps({"second": second, "operations": count})}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd  # the generator, which counts by these buckets, can do without it
 
 __all__ = ["bucket_number", "bucket_upper_us", "quantile_us", "quantiles_us", "upper_us", "width_us"]
 

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from random import Random
 from time import time
-from typing import Any
 
-import gevent
-import msgpack
 import numpy as np
 import pandas as pd
 import pytest
 from batches import tables
 
-from amply_capacity.load import messages
-from amply_capacity.load.counts import Merger, counted, dense, sparse
+from amply_capacity.load.counts import TIME_BITS, TIME_MASK, counted, dense, sparse
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.wire import CLOCKS, TIME_BITS, TIME_MASK
+from amply_capacity.load.wire import CLOCKS, packed
 from amply_capacity.run.histogram import bucket_upper_us, upper_us
 
 _KINDS = [("sessions", "validate", "GET", "hit", "service"), ("sessions", "validate", "", "hit", "service"),
@@ -43,101 +40,64 @@ def _upper(us: int) -> int:
     return int(bucket_upper_us(np.array([us]))[0])
 
 
-def _wait_until_taken(recorder: Recorder) -> None:
-    with gevent.Timeout(10.0):
-        while recorder.samples:
-            gevent.sleep(0.01)
-
-
-def _summed(requests: pd.DataFrame, by: list[str]) -> dict[Any, int]:
-    return requests.groupby(by)["count"].sum().to_dict()
-
-
 @pytest.mark.parametrize("lateness", [0.0, 0.4, 1.0])
 def test_what_is_merged_while_it_comes_is_what_came(lateness: float) -> None:
-    """Whether a recorder is drained or merged bit by bit, the rows are the same: of a kind that is only known
-    after the first merging too."""
-    plain, worker = Recorder(clock=time), Recorder(clock=time)
-    merger = Merger(worker)
-    try:
-        expected: Counter[tuple[str, int]] = Counter()
-        for piece in range(4):
-            for recorder in (plain, worker):
-                recorder.roll(1000.5 + piece // 2)  # two of each second, merged one after the other
-                counts = _record(recorder, Random(piece), 300, lateness)
-                if piece == 1:
-                    recorder.samples.append(recorder.label(("cache", "late", "", "miss", "service")) + 9)
-            expected += counts
-            _wait_until_taken(worker)
-        merged, drained = merger.merged(worker.drain()), plain.drain()
-    finally:
-        merger.stop()
-    assert not merged.seconds
-    requests = tables(merged).requests
-    all_but_the_count = [name for name in requests.columns if name != "count"]
-    assert _summed(requests, all_but_the_count) == _summed(tables(drained).requests, all_but_the_count)
-    assert not requests.duplicated(all_but_the_count).any()
+    """Counted at once or bit by bit, the rows are the same: of a kind that is only known later too."""
+    whole, merged = Recorder(clock=time), Recorder(clock=time)
+    expected: Counter[tuple[str, int]] = Counter()
+    for piece in range(4):
+        for recorder in (whole, merged):
+            recorder.roll(1000.5 + piece // 2)  # two pieces of each second
+            counts = _record(recorder, Random(piece), 300, lateness)
+            if piece == 1:
+                recorder.samples.append(recorder.label(("cache", "late", "", "miss", "service")) + 9)
+        expected += counts
+        merged.merge()
+        assert not merged.samples
+    requests, at_once = tables(merged.drain()).requests, tables(whole.drain()).requests
+    pd.testing.assert_frame_equal(requests, at_once)
     assert (requests.use_case == "cache").any()
     known = requests[(requests.use_case == "sessions") & (requests.command == "")]
-    assert _summed(known, ["clock", "bucket_us"]) == expected
+    assert known.groupby(["clock", "bucket_us"])["count"].sum().to_dict() == expected
 
 
-def test_a_report_grows_with_the_kinds_of_times_not_with_their_number() -> None:
+def test_a_batch_grows_with_the_kinds_of_times_not_with_their_number() -> None:
     sizes = []
     for operations in (20_000, 200_000):
-        recorder = Recorder()
-        merger = Merger(recorder)
-        rng = Random(3)
+        recorder, rng = Recorder(), Random(3)
         label = recorder.label(*_KINDS)
         for _ in range(operations):
             recorder.samples.append(label + int(rng.lognormvariate(5.0, 0.5)))
-        data: dict[str, Any] = {}
-        messages.pack(merger.merged(recorder.drain()), data)
-        merger.stop()
-        sizes.append(len(msgpack.packb(data)))
+        sizes.append(len(packed(recorder.drain())))
     assert sizes[1] < 1.3 * sizes[0]
     assert sizes[1] < 10_000  # of 1.6 MB of samples
 
 
-def test_a_report_says_each_time_once() -> None:
+def test_a_batch_says_each_time_once() -> None:
     recorder = Recorder()
-    merger = Merger(recorder)
-    try:
-        found = []
-        for expected in (5, 0, 2):
-            for _ in range(expected):
-                recorder.samples.append(recorder.label(*_KINDS) + 70)
-            _wait_until_taken(recorder)
-            requests = tables(merger.merged(recorder.drain())).requests
-            found.append(int(requests.loc[requests.command == "GET", "count"].sum()))
-    finally:
-        merger.stop()
+    found = []
+    for expected in (5, 0, 2):
+        for _ in range(expected):
+            recorder.samples.append(recorder.label(*_KINDS) + 70)
+        recorder.merge()
+        requests = tables(recorder.drain()).requests
+        found.append(int(requests.loc[requests.command == "GET", "count"].sum()))
     assert found == [5, 0, 2]
-
-
-def test_a_merger_that_is_stopped_leaves_the_samples_where_they_are() -> None:
-    recorder = Recorder()
-    merger = Merger(recorder)
-    merger.stop()
-    recorder.samples.append(recorder.label(*_KINDS) + 70)
-    gevent.sleep(0.12)
-    assert len(recorder.take_samples()) == 1
 
 
 def test_counts_travel_to_who_knows_more_labels() -> None:
     recorder = Recorder()
     _record(recorder, Random(5), 500, 0.5)
-    counts = counted(recorder.samples, recorder.label_count)
-    arrived = dense(sparse(counts), recorder.label_count + 3)
-    assert (arrived[:recorder.label_count] == counts).all()
-    assert not arrived[recorder.label_count:].any()
+    counts = counted(recorder.samples, 9)  # 8 kinds, and no label
+    arrived = dense(sparse(counts), 12)
+    assert (arrived[:9] == counts).all()
+    assert counts.any(axis=(1, 2)).tolist() == [False] + [True] * 8
+    assert not arrived[9:].any()
 
 
 def test_the_longest_times_have_their_bucket() -> None:
     label = 1 << TIME_BITS
-    recorder = Recorder()
-    recorder.samples.extend([label + TIME_MASK, TIME_MASK, label, label + 1, 1])
-    counts = counted(recorder.samples, 2)
+    counts = counted(array("q", [label + TIME_MASK, TIME_MASK, label, label + 1, 1]), 2)
     assert counts[0].sum() == 0
     for place, expected in enumerate(([TIME_MASK, 0, 1], [TIME_MASK, 0, 2], [TIME_MASK, 0, 1])):
         found = upper_us(counts[1, place].nonzero()[0])

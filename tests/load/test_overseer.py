@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from amply_capacity.load.overseer import Order, Overseer
-from amply_capacity.load.wire import Limits, RawBatch, Search
+from amply_capacity.load.wire import Batch, Limits, Search
 
 _BEGAN = 1000.4
 
@@ -17,8 +17,8 @@ def _rows(second: int, *, response_us: int = 500, count: int = 200, failed: int 
     return pa.Table.from_pylist(rows)
 
 
-def _batch(second: int, offered: int = 200) -> RawBatch:
-    return RawBatch([], [], offered=[(second, offered)])
+def _batch(second: int, offered: int = 200) -> Batch:
+    return Batch([], [], offered=[(second, offered)])
 
 
 def _second(overseer: Overseer, second: int, now_s: float, **rows: int) -> list[Order]:
@@ -38,7 +38,7 @@ def test_a_search_begins_with_its_first_rate_and_goes_on_to_others_until_it_has_
     for second in range(1001, 1200):
         slow = rate > 1500.0  # the server's knee
         count = int(rate)
-        overseer.take(RawBatch([], [], offered=[(second, count)]),
+        overseer.take(Batch([], [], offered=[(second, count)]),
                       _rows(second, response_us=9_000 if slow else 900, count=count), [])
         for order in overseer.look(second + 1.03):
             rate = order.rate or rate

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amply_capacity.load.tally import access_rows
-from amply_capacity.load.wire import RawBatch
+from amply_capacity.load.wire import Batch
 from amply_capacity.run.key import class_of_prefix, key_class, key_hashes, key_prefix
 
 
@@ -23,7 +23,7 @@ def test_the_upper_half_of_a_hash_is_the_crc_that_decides_the_sample(keys: list[
 
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_a_recorded_and_an_imported_key_have_one_hash_and_one_class(keys: list[str]) -> None:
-    batch = RawBatch(seconds=[], labels=[], accesses=[(1.0, "get", key, 1, None, 1 << 32) for key in keys],
+    batch = Batch(labels=[], accesses=[(1.0, "get", key, 1, None, 1 << 32) for key in keys],
                      errors=[], offered=[])
     recorded = access_rows(batch)
     raw = [key.encode() for key in keys]
