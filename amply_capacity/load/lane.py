@@ -105,9 +105,7 @@ class Lane:
             rider.quota -= 1
         if rider.pace is not None:
             due = rider.intended = rider.pace.next_start()
-            answered = self._connection.answered
-            if due <= answered:  # later than now the reactor sees, in this turn of the loop
-                self._reactor.begins_late(answered - due)
+            if due <= self._connection.answered:  # later than now the reactor sees, in this turn of the loop
                 return False
         elif rider.think_seconds:
             due = perf_counter() + rider.think_seconds

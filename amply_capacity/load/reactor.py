@@ -31,8 +31,6 @@ _AT_A_STRETCH_SECONDS = 1e-3
 """What else the process does (Locust's own greenlets, time-outs) waits as long at most."""
 _NEAR_SECONDS = 200e-6
 """About what setting a timer, sleeping and being woken cost, and how much slower all is after it (README)."""
-_LONG_TURN_SECONDS, _PATIENCE_SECONDS = 80e-6, 300e-6
-"""A turn of a few operations, and what the start of one may be late so that more come together (README)."""
 _FEW, _EVERY, _NEAR_TOGETHER_SECONDS = 8, 8, 100e-6
 """In a turn of more than a few every eighth reply is stamped, and what came between two close together is not
 (README)."""
@@ -77,7 +75,7 @@ class Reactor:
         self._hub, self._loop, self._pid = hub, loop, os.getpid()
         self.buffer = bytearray(BUFFER_BYTES)
         self.awake_seconds = self.now = 0.0
-        self._is_behind = self._is_stamped = False
+        self._is_stamped = False
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
         self._leaving: list[tuple[Served, bytes]] = []
@@ -160,15 +158,6 @@ class Reactor:
         finally:
             waiting.clear()  # killed, maybe
 
-    def begins_late(self, seconds: float) -> None:
-        """Somebody is due that long, since its last reply came too late: no pause before the next turn.
-
-        Such a client has one operation a turn, and would fall back further with each that waits for more to
-        come together.
-        """
-        if seconds > _PATIENCE_SECONDS:
-            self._is_behind = True
-
     def wake_all(self) -> None:
         """Wake everybody now: the schedule has changed, and each looks anew when it is due."""
         self._waiting[:] = [(0.0, number, wake) for _, number, wake in self._waiting]
@@ -229,10 +218,6 @@ class Reactor:
                 before, now = now, perf_counter()
                 if is_idle and not ready:
                     self.awake_seconds += now - before
-                elif self._is_behind:
-                    self._is_behind = False
-                elif waiting and now - before > _LONG_TURN_SECONDS:
-                    now = self._gather(now, now - before)
                 if others or now - began >= _AT_A_STRETCH_SECONDS:
                     break
         finally:
@@ -299,17 +284,6 @@ class Reactor:
         made = parser()
         self._parse = made.feed, made.gets, made.has_data
         return self._parse
-
-    def _gather(self, now: float, took: float) -> float:
-        """After a long turn, let more come, as long as it took at most; the moment when that is over.
-
-        The more a turn has to serve, the less CPU each takes. Who is late already waits no longer than that.
-        """
-        began, until = now, min(now + took, self._waiting[0][0] + _PATIENCE_SECONDS)
-        while now < until:
-            now = perf_counter()
-        self.awake_seconds += now - began
-        return now
 
     def _rest(self, now: float) -> None:
         """Have gevent's loop go round at once, or wake for the next who is due."""

@@ -203,18 +203,6 @@ def test_starts_follow_the_schedule_and_are_what_the_clocks_count_from(track: _T
     assert rows.loc[(rows["command"] == "") & (rows["clock"] == "lateness"), "count"].sum() == 100
 
 
-def test_the_reactor_hears_how_late_a_client_is_that_waited_for_its_last_reply(
-        track: _Track, monkeypatch: pytest.MonkeyPatch) -> None:
-    late_seconds: list[float] = []
-    monkeypatch.setattr(track.reactor, "begins_late", late_seconds.append)
-    rider = _Rider(get=_get)
-    rider.pace = Pace(SteadyRate(1e6, perf_counter()), track.reactor, positions("constant", Random(4)))
-    assert track.lane(rider).run("get", 50, ()) is None
-    assert len(late_seconds) >= 49
-    assert late_seconds == sorted(late_seconds), "it falls back further with each"
-    assert late_seconds[0] > 0.0
-
-
 def test_a_client_killed_before_its_start_never_begins(track: _Track) -> None:
     rider = _Rider(get=_get)
     rider.think_seconds = 0.1
