@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from amply_capacity.catalog.nodes import node_type, node_types
@@ -295,12 +295,16 @@ def week(rules: CreditRules, mean: float, peak: float, ratio: float):
 @settings(max_examples=40, deadline=None)
 @given(load=st.floats(0.5, 2.5), peak=st.floats(1.0, 12.0),
        ratio=st.one_of(st.just(1.0), st.sampled_from([0.0, 0.3, 0.95, 2.0, 5.0])))
+@example(load=1.505859375, peak=1.505859375, ratio=1.0)
 def test_the_closed_form_is_the_minutes_of_the_settled_week(rules: CreditRules, load: float, peak: float,
                                                             ratio: float) -> None:
     mean = load * float(rules.baseline_cores)
     found = credit_outlook(rules, np.array([mean]), np.array([peak]), ratio)
     by_minute = week(rules, mean, peak, ratio)
-    assert found.throttled_hours[0] == pytest.approx(by_minute.throttled_hours, abs=0.25)
+    # Where the night just touches the baseline, a demand that differs by nothing differs by half an hour.
+    a_little_less, a_little_more = (week(rules, mean * (1.0 + change), peak, ratio).throttled_hours
+                                    for change in (-1e-4, 1e-4))
+    assert a_little_less - 0.25 <= found.throttled_hours[0] <= a_little_more + 0.25
     if abs(mean / found.sustainable_cores[0] - 1.0) > 0.002:  # nearer, minutes and integral may differ
         assert found.never_exhausts[0] == (by_minute.first_exhaustion_minutes is None)
 
