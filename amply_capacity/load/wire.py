@@ -19,7 +19,9 @@ __all__ = [
 ]
 
 _LENGTH = struct.Struct("<Q")
+
 CLOCKS = ("service", "response", "lateness")
+"""Of each time, in the order in which `counts` has them."""
 
 Kind = tuple[str, str, str, str, str]
 """Use case, operation, command (empty for the operation itself), outcome, clock."""
@@ -35,8 +37,8 @@ Access = tuple[float, str, str, int | None, float | None, int]
 class Batch:
     """What a generator process measured since the last batch.
 
-    `counts` holds those of each Unix second (`counts.sparse`); what is counted under a label counts once for
-    each of its kinds.
+    `counts` holds each Unix second's times (`counts.sparse`); one that was recorded under a label counts once
+    for each of the label's kinds.
     """
 
     labels: list[Label]

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from amply_capacity.errors import BadRun
-from amply_capacity.report.look import ACCENT, CALM, INK, MUTED, PALETTE, WARN, Picture, canvas, picture
+from amply_capacity.report.look import (
+    ACCENT,
+    CALM,
+    INK,
+    MUTED,
+    ON_WHITE,
+    PALETTE,
+    WARN,
+    Picture,
+    canvas,
+    picture,
+)
 from amply_capacity.run.reader import Run
 
 if TYPE_CHECKING:
@@ -20,7 +31,6 @@ _MARKED = ("+odown", "+promoted-slave", "+convert-to-slave", "Failover election 
            "another primary", "a primary for every key", "link healed", "larger server has taken over")
 
 _ROOM_FOR_WORDS = 1.35
-_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
 _BEFORE_SECONDS, _AFTER_SECONDS, _TIMES_USUAL = 3.5, 12.0, 2.0
 _PANEL_INCHES, _REST_INCHES = 1.55, 1.35
 _TOPOLOGIES = {"single": "single node", "replicated": "with a replica", "sharded": "one of several shards"}
@@ -136,7 +146,7 @@ def _answers(axes: Axes, run: Run, drill: dict[str, Any]) -> None:
         is_last = number and number == len(shown) - 1
         axes.annotate(told, (seconds - fault, (0.68 if number else 0.88) * top),
                       xytext=(12 if is_last else -4, 0), textcoords="offset points", fontsize=8.5,
-                      color=MUTED, ha="left" if is_last else "right", va="center", bbox=_WHITE)
+                      color=MUTED, ha="left" if is_last else "right", va="center", bbox=ON_WHITE)
     axes.set_ylim(0, top)
     axes.set_ylabel("operations\na second")
     axes.annotate(_topology(drill), (0.012, 0.9), xycoords="axes fraction", fontsize=10.5, fontweight="bold",

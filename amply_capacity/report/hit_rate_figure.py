@@ -21,6 +21,7 @@ from amply_capacity.report.look import (
     CALM,
     INK,
     MUTED,
+    ON_WHITE,
     WARN,
     Picture,
     canvas,
@@ -135,4 +136,4 @@ def _limit(axes: Axes, value: float, words: str) -> None:
     axes.axhline(value, color=WARN, linewidth=1.4, linestyle=(0, (5, 3)))
     axes.annotate(words, (0.0, value), xycoords=("axes fraction", "data"), xytext=(5, -13),
                   textcoords="offset points", color=WARN, fontsize=9.5, zorder=6,
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8})
+                  bbox=ON_WHITE)

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "ACCENT", "CALM", "INK", "MUTED", "PALETTE", "WARN", "Picture", "canvas", "picture", "plain_logarithm",
+    "ACCENT", "CALM", "INK", "MUTED", "ON_WHITE", "PALETTE", "WARN", "Picture", "canvas", "picture",
+    "plain_logarithm",
 ]
 
 INK, MUTED, RULE = "#1b2733", "#5f6f7f", "#d9e0e6"
 # Okabe and Ito's colours that differ in lightness too: they survive colour blindness and a grey print.
 ACCENT, CALM, WARN = "#0072b2", "#9ecae9", "#d55e00"
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7f7f7f", "#b8a900", "#3d3d8f")
+ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
+"""The box of words that would lie on a line or a bar."""
 
 _PROJECTED = 1.15
 """So that a figure fits beside the prompts of an exported page of 1,200 px, which would cut it off."""

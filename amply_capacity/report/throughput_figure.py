@@ -15,6 +15,7 @@ from amply_capacity.report.look import (
     ACCENT,
     CALM,
     INK,
+    ON_WHITE,
     WARN,
     Picture,
     canvas,
@@ -36,7 +37,6 @@ _LINES = (("p50", "#009e73", (0, (1, 1.5)), "v"), ("p99", ACCENT, "solid", "o"),
 _MOST_TYPES, _MOST_COMMANDS, _MOST_MONTHS = 12, 14, 5
 _CELL_POINTS, _CELL_CHARACTERS = 10.0, 16
 """Size of a cell's words, and how many of their characters it has room for."""
-_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
 _FULL, _EMPTY = (1.0, 1.0, 1.0), (0.56, 0.75, 0.89)
 """Colours of a headroom of 100 % and of 0: both light enough for dark words, also in grey."""
 
@@ -59,14 +59,14 @@ def load_curve(answer: Answer) -> Picture:
         away, side = _beside(rate, rate, end)[1:]
         axes.annotate(f"predicted\n{_rate(rate)}", (rate, 1.0), xycoords=("data", "axes fraction"),
                       xytext=(away, -4), textcoords="offset points", ha=side, va="top", fontsize=10,
-                      bbox=_WHITE)
+                      bbox=ON_WHITE)
         for name, colour, dashes, marker in _LINES:
             _draw_quantile(axes, answer["curve"], name, colour, dashes, marker, top)
         for limit in limits:
             axes.axhline(limit, color=WARN, linewidth=1.6, linestyle=(0, (5, 3)))
             axes.annotate(_objective(answer["p99_ms"], limit), (0.0, limit),
                           xycoords=("axes fraction", "data"), xytext=(5, 4), textcoords="offset points",
-                          color=WARN, fontsize=9.5, bbox=_WHITE)
+                          color=WARN, fontsize=9.5, bbox=ON_WHITE)
         if knee is not None:
             axes.errorbar([knee["mid"]], [0.06], xerr=[[knee["mid"] - knee["low"]],
                                                        [knee["high"] - knee["mid"]]],
