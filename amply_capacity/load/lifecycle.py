@@ -32,6 +32,7 @@ from amply_capacity.load.ending import (
     quit_on_interrupt,
     write_csv_once_more,
 )
+from amply_capacity.load.master_port import choose_port
 from amply_capacity.load.options import Options, add_options, read_options
 from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.watch import Watch
@@ -75,6 +76,7 @@ def scenario(name: str, working_set_of: Callable[[Path], WorkingSet]) -> None:
             sys.exit(_INTERRUPTED)
 
     events.init_command_line_parser.add_listener(add_options)
+    events.init_command_line_parser.add_listener(choose_port)
     events.init.add_listener(_init)
 
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, UnknownName
 from amply_capacity.files import DATA_DIR
-from amply_capacity.progress import say
 from amply_capacity.target.cluster import parse_bytes
-from amply_capacity.target.process import free_port, is_free
 from amply_capacity.target.topology import TOPOLOGIES
 from amply_capacity.traffic.arrivals import ARRIVALS
 from amply_capacity.traffic.mix import parse_mix
@@ -64,11 +60,7 @@ class Options:
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add our options to Locust's parser; inside, their names begin with `amply_`, apart from its own.
-
-    Ends the process where a master's port is taken: Locust itself would end with a traceback.
-    """
-    _choose_port(parser)
+    """Add our options to Locust's parser; inside, their names begin with `amply_`, apart from its own."""
     group = parser.add_argument_group("amply-capacity", "what is loaded, how, and where the run is recorded")
     group.add_argument("--target", dest="amply_target", metavar="NAME|URL", default=None,
                        help="a local cluster's name, or the redis:// URL of a marked server; without it, a "
@@ -144,28 +136,6 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--leave-keys", dest="amply_leave_keys", action="store_true",
                        help="let the run's keys stay on the target, for whoever looks at them; they go with "
                             "the next run, or with the cluster")
-
-
-def _choose_port(parser: ArgumentParser) -> None:
-    """Where Locust's port is taken, as by another load on this machine, `--processes` agree on another.
-
-    Only those: whoever starts `--master` and `--worker` by hand, maybe on other hosts, has to know the port.
-    """
-    words = sys.argv[1:]
-    given = {word.partition("=")[0]: word.partition("=")[2] or after
-             for word, after in zip_longest(words, words[1:], fillvalue="")}
-    port = given.get("--master-bind-port", str(parser.get_default("master_bind_port")))
-    if not port.isdecimal() or is_free(int(port)):
-        return
-    if "--processes" in given and "--worker" not in given:
-        if "--master-bind-port" not in given:
-            other = free_port()
-            parser.set_defaults(master_port=other, master_bind_port=other)
-    elif "--master" in given:
-        taken = BadInput("the master's port has to be free", got=f"{port}, where something listens already",
-                         do="end that, or give --master-bind-port, and each worker the same as --master-port")
-        say(f"locust: {taken}")
-        sys.exit(taken.exit_code)
 
 
 def read_options(parsed: Namespace) -> Options:

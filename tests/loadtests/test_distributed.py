@@ -210,14 +210,19 @@ def test_processes_agree_on_another_port_where_locusts_own_is_taken(tmp_path: Pa
     assert {one["worker"] for one in loads if one["role"] == "worker"} == {0, 1}
 
 
-@pytest.mark.parametrize("form", ["--master-bind-port={}", "--master-bind-port {}"])
-def test_a_master_whose_port_is_taken_says_so(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("options", "environment"), [
+    ("--master --master-bind-port={}", {}), ("--master --master-bind-port {}", {}),
+    ("--master", {"LOCUST_MASTER_BIND_PORT": "{}"}), ("--processes=2 --master-bind-port={}", {})])
+def test_a_master_whose_port_is_taken_says_so(
+    tmp_path: Path, options: str, environment: dict[str, str]
+) -> None:
     with socket.socket() as holder:
         holder.bind(("", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        code, words = run_locust("cache", "-u", "4", "--master", *form.format(port).split(), "--run-dir",
-                                 str(tmp_path / "run"), log=tmp_path / "log")
+        code, words = run_locust("cache", "-u", "4", *options.format(port).split(), "--run-dir",
+                                 str(tmp_path / "run"), log=tmp_path / "log",
+                                 **{name: value.format(port) for name, value in environment.items()})
     assert code == 2, words
     assert "Traceback" not in words
     assert f"the master's port has to be free. Got: {port}, where something listens already. Do: " in words
