@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _SETTLING_SECONDS = 0.2
 """A new rate is in force so long after it was told, at the latest."""
 _REPORT_SECONDS = 1.3
 """What workers had to report is here so long after the second's end."""
+_WHOLE_SHARE, _WHOLE_DEVIATIONS = 0.9, 3.0
+"""Of the starts that a rate wants; fewer, but for Poisson's chance, and not all its clients were there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Overseer:
         self._offered: dict[int, int] = defaultdict(int)
         self._loads: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self._next_second: int | None = None
+        self._is_whole = False  # whether the clients have offered what they were asked for once
+        self._ramp_seconds = 0
 
     @property
     def is_needed(self) -> bool:
@@ -93,6 +98,8 @@ class Overseer:
     def end(self, reason: str) -> Iterator[Order]:
         """The load has ended: what the search has found by now, if it goes on."""
         if self._search is not None and not self._search.done:
+            if self._ramp_seconds and not self._is_whole:
+                reason += " while its clients were still being started: give a higher -r"
             self._search.stop(reason)
             found = self._search.result.as_json()
             yield Order(event=("ended", found), knee=found)
@@ -113,6 +120,11 @@ class Overseer:
         search = self._search
         if search is None or search.done:
             return
+        if not self._is_whole:  # while clients are started, nothing is searched
+            self._is_whole = self._is_offered(second, self._rates[0][1])
+            self._ramp_seconds += 1
+            if not self._is_whole:
+                return
         step = search.observe(self._step_second(second, rows))
         if step is not None:
             yield Order(event=("step", step.as_event()))
@@ -140,9 +152,15 @@ class Overseer:
             bool(bottlenecks(loads, rows, self._arrivals, second, second)))
 
     def _rate_in(self, second: int) -> float | None:
-        """The rate that was in force for the whole second; None where it was not one."""
+        """The rate that was in force for the whole second, of all clients; None where it was not one."""
         told_s, rate = next((told_s, rate) for told_s, rate in reversed(self._rates) if told_s < second + 1)
-        return rate if told_s + _SETTLING_SECONDS <= second or len(self._rates) == 1 else None
+        is_settled = told_s + _SETTLING_SECONDS <= second or len(self._rates) == 1
+        return rate if is_settled and self._is_offered(second, rate) else None
+
+    def _is_offered(self, second: int, rate: float) -> bool:
+        """Whether that many starts were due in it: a worker that is lost, or new, offers less."""
+        least = _WHOLE_SHARE * rate - _WHOLE_DEVIATIONS * math.sqrt(rate)
+        return self._offered.get(second, 0) >= least
 
 
 _NOTHING = pd.DataFrame({"use_case": [], "operation": [], "command": [], "outcome": [], "clock": [],

@@ -89,3 +89,43 @@ def test_a_search_that_is_cut_off_says_what_it_knows() -> None:
     assert order.knee is not None
     assert order.knee["reason"] == "the run ended"
     assert (order.knee["low"], order.knee["high"]) == (None, None)
+
+
+def test_a_search_begins_when_all_clients_are_there() -> None:
+    overseer = Overseer(Search({"cache": 5.0}, 200.0), None, "poisson", has_workers=False)
+    list(overseer.begin(_BEGAN))
+    steps, rate = [], 200.0
+    for second, offered in zip(range(1001, 1030), [20, 80, 130, *[200] * 26], strict=True):
+        overseer.take(_batch(second, offered if rate == 200.0 else int(rate)), _rows(second), [])
+        for order in overseer.look(second + 1.03):
+            rate = order.rate or rate
+            if order.event and order.event[0] == "step":
+                steps.append(order.event[1])
+    assert steps[0]["rate_per_second"] == 200.0
+    assert not {1001, 1002, 1003} & set(steps[0]["seconds"])
+
+
+def test_a_second_in_which_a_part_of_the_rate_was_offered_is_of_no_step() -> None:
+    overseer = Overseer(Search({"cache": 5.0}, 200.0), None, "poisson", has_workers=False)
+    list(overseer.begin(_BEGAN))
+    _second(overseer, 1001, 1002.03)
+    orders: list[Order] = []
+    for second in range(1002, 1014):
+        overseer.take(_batch(second, 100 if second % 2 else 200), _rows(second), [])
+        orders += overseer.look(second + 1.03)
+    steps = [order.event[1] for order in orders if order.event and order.event[0] == "step"]
+    assert steps
+    assert not {second for step in steps for second in step["seconds"] if second % 2}
+
+
+def test_a_search_whose_clients_never_were_all_there_says_so() -> None:
+    overseer = Overseer(Search({"cache": 5.0}, 200.0), None, "poisson", has_workers=False)
+    list(overseer.begin(_BEGAN))
+    for second in range(1001, 1010):
+        overseer.take(_batch(second, 50), _rows(second), [])
+        assert list(overseer.look(second + 1.03)) == []
+    (order,) = overseer.end("the run ended")
+    assert order.knee is not None
+    assert order.knee["reason"] == (
+        "the run ended while its clients were still being started: give a higher -r")
+    assert order.knee["load_seconds"] == 0
