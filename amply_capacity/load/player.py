@@ -12,7 +12,7 @@ import gevent
 from amply_capacity.load.labels import Labels
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
 from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import Link
+from amply_capacity.load.routing import Link, Unreachable
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
 __all__ = ["Played", "Player"]
@@ -110,7 +110,10 @@ class Player:
             if type(reply) is ReplyError:
                 failed = reply
             elif command in _OF_ONE_KEY:
-                if crc32(step[1].encode()) < recorder.access_below:  # type: ignore[union-attr]
+                key = step[1]
+                if type(key) is not str:
+                    key = _text(key)
+                if crc32(key.encode()) < recorder.access_below:
                     self._trace(step, reply)
             elif command == "DEL":
                 self._trace(step, None)
@@ -155,7 +158,8 @@ class Player:
         """The connection was lost in the middle of the operation, or did not answer in time."""
         if not self._started:
             self._started = self.connection.sent
-        self._lose("timeout" if isinstance(error, TimeoutError) else "disconnected", error)
+        self._lose("unreachable" if isinstance(error, Unreachable) else
+                   "timeout" if isinstance(error, TimeoutError) else "disconnected", error)
 
     def opening(self) -> None:
         """The next command has to open its connection first: that is its time, not the generator's."""
@@ -243,7 +247,6 @@ class Player:
         return step
 
     def _lose(self, outcome: str, error: Exception) -> None:
-        self.connection.close()
         now = perf_counter()
         self._started = min(self._started, now)  # a command that has not left has no time of its own
         self._answer_at(now)
@@ -296,8 +299,9 @@ class Player:
         recorder, now = self._recorder, self.connection.answered
         op = str(command[0]).lower()
         for key in command[1:] if op == "del" else command[1:2]:
-            if crc32(str(key).encode()) < recorder.access_below:
-                recorder.access(now, op, str(key), *_value_and_ttl(op, command, reply))
+            text = _text(key)
+            if crc32(text.encode()) < recorder.access_below:
+                recorder.access(now, op, text, *_value_and_ttl(op, command, reply))
 
 
 class Played(NamedTuple):
@@ -315,15 +319,24 @@ def _nothing_asked() -> Operation:
     return ERROR
 
 
+def _text(word: object) -> str:
+    """A command's word, as a key is written down: one of bytes, or a number, is a key too."""
+    return word.decode(errors="backslashreplace") if isinstance(word, bytes) else str(word)
+
+
+def _bytes(word: object) -> int:
+    return len(word) if isinstance(word, bytes) else len(str(word).encode())
+
+
 def _value_and_ttl(op: str, command: Command, reply: Any) -> tuple[int | None, float | None]:
     if op == "get":
         return (len(reply.encode()) if isinstance(reply, str) else None), None
     if op == "setex":
-        return len(str(command[3]).encode()), float(command[2])
+        return _bytes(command[3]), float(command[2])
     if op == "expire":
         return None, float(command[2])
     if op in {"sadd", "srem"}:
-        return sum(len(str(member).encode()) for member in command[2:]), None
+        return sum(map(_bytes, command[2:])), None
     if op == "smembers":
         return sum(len(member.encode()) for member in reply or ()), None
     return None, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any, Protocol
 
 from amply_capacity.load.client import Connection
@@ -19,13 +20,17 @@ from amply_capacity.target.configuration import SERVICE_NAME
 from amply_capacity.target.endpoint import Endpoint
 from amply_capacity.traffic.operation import Command
 
-__all__ = ["Askable", "FailoverConnection", "Link", "ShardedConnection", "SlotMap", "opener",
+__all__ = ["Askable", "FailoverConnection", "Link", "ShardedConnection", "SlotMap", "Unreachable", "opener",
            "primary_from_sentinels"]
 
 _MOST_REDIRECTS = 5
 _NO_PRIMARY = ("READONLY", "MASTERDOWN", "LOADING")
 """Error replies of a server that is no primary, or not one yet (Redis' `shared` replies, server.c)."""
 _ASKING: Command = ("ASKING",)
+
+
+class Unreachable(ConnectionError):
+    """A connection that a command wanted could not be opened."""
 
 
 class Link(Protocol):
@@ -120,8 +125,10 @@ class FailoverConnection:
     def call(self, command: Command) -> Any:
         """The reply to one command. Raises OSError."""
         connection = self._open()
-        reply = connection.call(command)
-        self.sent, self.answered = connection.sent, connection.answered
+        try:
+            reply = connection.call(command)
+        finally:
+            self.sent, self.answered = connection.sent, connection.answered
         if type(reply) is ReplyError:
             self._judge(reply)
         return reply
@@ -129,8 +136,10 @@ class FailoverConnection:
     def pipeline(self, commands: Iterable[Command]) -> list[Any]:
         """The replies to several commands sent in one write, one per command. Raises OSError."""
         connection = self._open()
-        replies = connection.pipeline(commands)
-        self.sent, self.answered = connection.sent, connection.answered
+        try:
+            replies = connection.pipeline(commands)
+        finally:
+            self.sent, self.answered = connection.sent, connection.answered
         for error in _errors(replies):
             self._judge(error)
         return replies
@@ -214,51 +223,53 @@ class ShardedConnection:
         return all(connection.is_closed for connection in self._connections.values())
 
     def call(self, command: Command) -> Any:
-        """The reply to one command. Raises OSError."""
+        """The reply to one command. Raises OSError, Unreachable where its node could not be connected to."""
         key = key_of(command)
         node = self._slots.primary_of(None if key is None else slot_of(key))
-        connection = self._to(node)
+        connection = self._opened(node)
         try:
             reply = connection.call(command)
         except OSError:
             self._slots.suspect()
             raise
-        sent, self.answered = connection.sent, connection.answered
+        finally:
+            self.sent, self.answered = sent, _ = connection.sent, connection.answered
         if type(reply) is ReplyError:
-            (reply,) = self._follow([command], [reply], node)
-        self.sent = sent
+            try:
+                (reply,) = self._follow([command], [reply], node)
+            finally:
+                self.sent = sent
         return reply
 
     def pipeline(self, commands: Iterable[Command]) -> list[Any]:
-        """The replies to several commands in their order, one per command. Raises OSError."""
+        """The replies to several commands in their order, one per command. Raises as `call`."""
         parts = _parts(list(commands))
         slots = [_slot(part) for part in parts]
         nodes = [self._slots.primary_of(slot) for slot in slots]
         answers: list[list[Any]] = [[] for _ in parts]
         sent: float | None = None
-        for node in dict.fromkeys(nodes):
-            chosen = [number for number, one in enumerate(nodes) if one == node]
-            replies = iter(self._send(node, [command for number in chosen for command in parts[number]]))
-            sent = self.sent if sent is None else sent
-            for number in chosen:
-                answers[number] = [next(replies) for _ in parts[number]]
-        for number, part in enumerate(parts):
-            answers[number] = self._follow(part, answers[number], nodes[number])
-        self.sent = self.sent if sent is None else sent
+        try:
+            for node in dict.fromkeys(nodes):
+                chosen = [number for number, one in enumerate(nodes) if one == node]
+                replies = iter(self._send(node, [command for number in chosen for command in parts[number]]))
+                sent = self.sent if sent is None else sent
+                for number in chosen:
+                    answers[number] = [next(replies) for _ in parts[number]]
+            for number, part in enumerate(parts):
+                answers[number] = self._follow(part, answers[number], nodes[number])
+        finally:
+            self.sent = self.sent if sent is None else sent
         return [reply for answer in answers for reply in answer]
 
     def connect(self) -> None:
         """Learn who owns the slots, and connect to one primary that answers, so that the loss of one shard is
-        not the loss of all. Raises OSError or ReplyError where none does."""
+        not the loss of all. Raises OSError where none does."""
         failure: OSError | None = None
         for node in self._slots.primaries():
             try:
-                connection = self._to(node)
-                if connection.is_closed:
-                    connection.connect()
+                self._opened(node)
                 return
-            except OSError as error:
-                self._slots.suspect()
+            except Unreachable as error:
                 failure = error
         if failure is not None:
             raise failure
@@ -269,21 +280,29 @@ class ShardedConnection:
             connection.close()
         self._connections.clear()
 
-    def _to(self, node: Endpoint) -> Connection:
+    def _opened(self, node: Endpoint) -> Connection:
+        """The connection to that node. Raises Unreachable; the others stay open."""
         connection = self._connections.get(node)
         if connection is None:
             connection = self._connections[node] = Connection(node, self._timeout_seconds, self._is_stamped)
+        if connection.is_closed:
+            self.sent = perf_counter()
+            try:
+                connection.connect()
+            except (OSError, ReplyError) as error:
+                self._slots.suspect()
+                raise Unreachable(str(error)) from error
         return connection
 
     def _send(self, node: Endpoint, commands: Sequence[Command]) -> list[Any]:
-        connection = self._to(node)
+        connection = self._opened(node)
         try:
-            replies = connection.pipeline(commands)
+            return connection.pipeline(commands)
         except OSError:
             self._slots.suspect()
             raise
-        self.sent, self.answered = connection.sent, connection.answered
-        return replies
+        finally:
+            self.sent, self.answered = connection.sent, connection.answered
 
     def _follow(self, part: list[Command], replies: list[Any], asked: Endpoint) -> list[Any]:
         """The replies to a command or transaction after its redirects; they executed nothing before."""

@@ -65,6 +65,13 @@ def _serve(answer: bytes) -> tuple[socket.socket, int]:
     return listening, listening.getsockname()[1]
 
 
+def test_keys_and_values_of_bytes_and_numbers_are_recorded_as_what_they_are(player: Player) -> None:
+    assert _play(player, _steps(("SETEX", b"k\xff", 60, b"\xff\xfe1"), ("GET", b"gone"), ("INCR", 7),
+                                ("SADD", 8, b"\xff", 12))) == "ok"
+    accesses = [(one[1], one[2], one[3]) for one in player._recorder.drain().accesses]
+    assert accesses == [("setex", "k\\xff", 3), ("get", "gone", None), ("incr", "7", None), ("sadd", "8", 3)]
+
+
 def test_replies_are_decoded_as_the_applications_pool_decodes_them(player: Player) -> None:
     seen: list[Any] = []
     outcome = _play(

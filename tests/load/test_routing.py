@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,14 @@ import pytest
 from locust_process import wait_until
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.player import Player
+from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.replies import ReplyError
 from amply_capacity.load.routing import (
     FailoverConnection,
     ShardedConnection,
     SlotMap,
+    Unreachable,
     opener,
     primary_from_sentinels,
 )
@@ -24,6 +28,7 @@ from amply_capacity.load.slots import key_of, slot_of
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 from amply_capacity.target.process import free_port
+from amply_capacity.traffic.operation import Command, Operation
 
 KEYS = [f"key:{number}" for number in range(40)]
 
@@ -49,6 +54,11 @@ def connection(sharded: clusters.Cluster) -> Iterator[ShardedConnection]:
     made = ShardedConnection(SlotMap(sharded.endpoint), 5.0)
     yield made
     made.close()
+
+
+def _asks(command: Command) -> Operation:
+    yield command
+    return "ok"
 
 
 def _gone() -> Endpoint:
@@ -192,6 +202,44 @@ def test_the_map_is_asked_for_once_a_second_and_outlives_its_seed(sharded: clust
     gone = SlotMap(_gone())
     with pytest.raises(OSError, match=r"."):
         gone.primary_of(0)
+
+
+def test_a_shard_that_cannot_be_connected_to_leaves_the_others_connected(
+        sharded: clusters.Cluster, connection: ShardedConnection) -> None:
+    connection.call(("SET", "a", "1"))
+    far = next(key for key in KEYS if connection._slots.primary_of(slot_of(key.encode()))
+               != connection._slots.primary_of(slot_of(b"a")))
+    connection._slots.move(slot_of(far.encode()), _gone())
+    connection._slots._is_suspect = False
+    player = Player(connection, Recorder())
+    asked = time.perf_counter()
+    assert player.play("sessions", "validate", _asks(("GET", far))) == "unreachable"
+    assert connection.sent >= asked
+    assert not connection._connections[connection._slots.primary_of(slot_of(b"a"))].is_closed
+    with pytest.raises(Unreachable):
+        connection.call(("GET", far))
+    connection._slots._is_suspect = False
+    with pytest.raises(Unreachable):
+        connection.pipeline([("GET", "a"), ("GET", far)])
+
+
+def test_a_command_that_is_not_answered_has_left_when_it_left(redis_cluster: clusters.Cluster) -> None:
+    connection = FailoverConnection(lambda: redis_cluster.endpoint, 0.4)
+    connection.connect()
+    assert connection.call(("PING",)) == "PONG"
+    time.sleep(0.3)
+    with connect(redis_cluster.endpoint) as control:
+        control.execute_command("CLIENT", "PAUSE", 1_500, "ALL")
+        asked = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            connection.call(("PING",))
+        assert asked <= connection.sent < asked + 0.2
+        connection.connect()
+        asked = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            connection.pipeline([("PING",), ("PING",)])
+        assert asked <= connection.sent < asked + 0.2
+        control.ping()
 
 
 def test_a_lost_shard_is_found_again_after_its_failover(sharded: clusters.Cluster) -> None:
