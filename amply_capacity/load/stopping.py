@@ -26,7 +26,7 @@ class StopRules:
     over_seconds: int = 10
     """A limit has to be exceeded in each of so many judged seconds, one after the other."""
     least_operations: int = 10
-    """A second with fewer is not judged, and interrupts nothing: its share and its p99 say little."""
+    """Of a second, whose share and p99 say little with fewer: it is judged with those that come after it."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -52,6 +52,10 @@ class Second:
     responses: tuple[tuple[int, int], ...] = ()
     """Rows of the operations' response times: a bucket's upper bound in µs, and how many fell into it."""
 
+    def __add__(self, other: Second) -> Second:
+        return Second(self.operations + other.operations, self.failed + other.failed,
+                      (*self.responses, *other.responses))
+
     @property
     def p99_ms(self) -> float | None:
         """None where no response time was measured."""
@@ -69,18 +73,22 @@ class Stopping:
     for `over_seconds`, and then the sentence to end the run with.
     """
 
-    __slots__ = ("_failures", "_p99s_ms", "_rules")
+    __slots__ = ("_failures", "_p99s_ms", "_rules", "_thin")
 
     def __init__(self, rules: StopRules) -> None:
         self._rules = rules
         self._failures: deque[tuple[int, int]] = deque(maxlen=rules.over_seconds)
         self._p99s_ms: deque[float] = deque(maxlen=rules.over_seconds)
+        self._thin = Second(0, 0)
 
     def feed(self, second: Second) -> str | None:
         """Add the next second; why the run should stop now, or None."""
         rules = self._rules
+        second = self._thin + second
         if second.operations < rules.least_operations:
+            self._thin = second
             return None
+        self._thin = Second(0, 0)
         if rules.error_rate is not None:
             self._failures.append((second.failed, second.operations))
         if rules.p99_ms is not None and (p99_ms := second.p99_ms) is not None:

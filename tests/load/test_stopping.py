@@ -44,13 +44,26 @@ def test_a_slow_p99_stops_a_run_and_the_sentence_says_what_was_seen() -> None:
     assert reasons(StopRules(p99_ms=50.0, over_seconds=1), [second(slow=1)]) == [None]  # the slowest of 100
 
 
-def test_seconds_with_few_operations_are_left_out_and_interrupt_nothing() -> None:
+def test_seconds_with_few_operations_are_judged_together() -> None:
     rules = StopRules(error_rate=0.05, over_seconds=2, least_operations=20)
-    few = Second(19, 0)
-    assert reasons(rules, [Second(19, 19)] * 50) == [None] * 50
-    found = reasons(rules, [second(failed=9), few, few, second(failed=9)])
-    assert found[:3] == [None] * 3
-    assert found[3] is not None
+    found = reasons(rules, [Second(8, 8)] * 6)  # 8, 16, 24 and again
+    assert found[:5] == [None] * 5
+    assert found[5] == "more than 5 % of the operations failed in each of 2 s in a row: 48 of 48, 100.0 %"
+    assert reasons(rules, [Second(0, 0)] * 50) == [None] * 50
+
+
+def test_slow_operations_of_thin_seconds_are_judged_together() -> None:
+    rules = StopRules(p99_ms=5.0, over_seconds=1, least_operations=4)
+    thin = Second(2, 0, ((9_000, 1), (500, 1)))
+    assert reasons(rules, [thin, thin]) == [
+        None, "the p99 of the response time was above 5 ms in each of 1 s in a row: from 9.0 to 9.0 ms"]
+
+
+def test_a_thin_second_makes_the_next_no_better_than_they_are_together() -> None:
+    rules = StopRules(error_rate=0.05, over_seconds=2, least_operations=20)
+    found = reasons(rules, [second(failed=9), Second(19, 0), second(failed=9)])
+    assert found[:2] == [None] * 2
+    assert found[2] is not None
 
 
 def test_a_second_without_a_response_time_is_not_judged_by_it() -> None:
