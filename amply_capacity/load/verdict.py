@@ -86,10 +86,12 @@ def _more_processes(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, A
                             & requests["second"].between(first, last), "count"].sum())
     rate, cpu_seconds = manifest.get("rate_per_second"), _cpu_seconds(tables["events"], first, last)
     other = ""
-    if rate and done:
+    if (tables["events"]["kind"] == "knee").any() or manifest.get("arrivals") == "day":
+        needed = processes + 1  # for the rates that were too much, which --rate does not say
+    elif rate and done:
         needed = max(math.ceil(float(rate) * cpu_seconds / done / _EASY_SHARE), processes + 1)
         easy = _EASY_SHARE * processes * done / cpu_seconds if cpu_seconds else 0.0
-        other = f", or lower --rate to {_round_down(easy):,}"
+        other = f", or lower --rate to {_round_down(easy):,}" if easy < float(rate) else ""
     else:
         server = tables["server"]
         engine = server.loc[server["second"].between(first, last), "EngineCPUUtilization"].median()

@@ -27,7 +27,8 @@ def _judge(*loads: dict[str, Any], late_us: int = 100, arrivals: str = "closed",
     rows: list[tuple[float, str, str, Mapping[str, Any]]] = [
         (100.5, "phase", "measured", {}), (111.5, "phase", "ended", {})]
     rows += [(one["second"] + 1.0, "generator", "load", one) for one in loads]
-    rows += [(105.0, "generator", name, detail) for name, detail in events or []]
+    rows += [(105.0, "knee" if name == "step" else "generator", name, detail)
+             for name, detail in events or []]
     table = pd.DataFrame(rows, columns=["time_s", "kind", "name", "detail"])
     table["detail"] = table["detail"].map(json.dumps)
     requests = pd.DataFrame([
@@ -168,3 +169,17 @@ def test_a_run_without_a_load_is_partial() -> None:
     verdict, reason = judge(empty | {"server": _SERVER}, {})
     assert verdict == "partial"
     assert "no measured phase" in reason
+
+
+def test_no_rate_is_advised_to_a_search_or_a_day_whose_own_rates_nobody_asked_for() -> None:
+    searched = _judge(*_every_second(cpu_percent=98.0), events=[("step", {})], late_us=50_000,
+                      arrivals="poisson", rate_per_second=300.0)[1]
+    day = _judge(*_every_second(cpu_percent=98.0), late_us=50_000, arrivals="day", rate_per_second=300.0)[1]
+    for reason in (searched, day):
+        assert reason.endswith("raise --processes to 2")
+
+
+def test_a_rate_is_only_advised_where_it_is_a_lower_one() -> None:
+    reason = _judge(*_every_second(cpu_percent=98.0), late_us=50_000, arrivals="poisson",
+                    rate_per_second=60.0)[1]
+    assert reason.endswith("raise --processes to 2")
