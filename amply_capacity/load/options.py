@@ -110,9 +110,10 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--p99-ms", dest="amply_p99_ms", type=float, default=None, metavar="MS",
                        help="objective of every use case for --knee, instead of the demand's")
     group.add_argument("--stop-error-percent", dest="amply_stop_error_percent", type=float, default=None,
-                       metavar="P", help="end the run, keeping what it recorded, when more operations fail")
+                       metavar="P", help="end the run, keeping what it recorded, when more operations "
+                       "fail, ten seconds in a row (those with fewer than ten operations are taken together)")
     group.add_argument("--stop-p99-ms", dest="amply_stop_p99_ms", type=float, default=None, metavar="MS",
-                       help="end the run, keeping what it recorded, when a p99 response time stays above")
+                       help="the same, when a p99 response time stays above")
     group.add_argument("--think-time-ms", dest="amply_think_time_ms", type=float, default=0.0, metavar="MS",
                        help="pause between a user's operations in a closed loop (default 0)")
     group.add_argument("--compute-delay-ms", dest="amply_compute_delay_ms", type=float, default=0.0,
@@ -185,6 +186,8 @@ def read_options(parsed: Namespace) -> Options:
     for name, value in (("think-time", think_time_ms), ("compute-delay", compute_delay_ms)):
         if not 0 <= value < math.inf:
             faults.append(f"--{name}-ms {value:g} is no number from 0")
+    if think_time_ms > 0 and (parsed.amply_arrivals != "closed" or parsed.amply_knee):
+        faults.append("--think-time-ms is for a closed loop: a schedule says itself when operations start")
     if not 0 < parsed.amply_timeout_ms <= _LONGEST_TIMEOUT_MS:
         faults.append(f"--timeout-ms {parsed.amply_timeout_ms:g} is no number above 0 and up to an hour")
     if parsed.amply_node_type is not None:
@@ -248,7 +251,8 @@ def _choices(parsed: Namespace) -> list[str]:
     if parsed.amply_target is not None:
         given = [name for name, value in (
             ("--topology", parsed.amply_topology != "single"), ("--tls", parsed.amply_tls),
-            ("--auth", parsed.amply_auth)) if value]
+            ("--auth", parsed.amply_auth), ("--node-type", parsed.amply_node_type is not None),
+            ("--maxmemory", parsed.amply_maxmemory is not None)) if value]
         if given:
             faults.append(f"{', '.join(given)} describe a cluster started for the run, --target another")
     return faults

@@ -35,10 +35,6 @@ def test_every_option_is_read_in_its_unit() -> None:
         "250",
         "--mix",
         "validate=3,touch=1",
-        "--maxmemory",
-        "64mb",
-        "--think-time-ms",
-        "5",
         "--compute-delay-ms",
         "40",
         "--timeout-ms",
@@ -54,12 +50,9 @@ def test_every_option_is_read_in_its_unit() -> None:
     )
     assert options.target == "test"
     assert options.mix == {"validate": 3, "touch": 1}
-    assert options.maxmemory_bytes == 64 * 2**20
-    assert (options.think_time_seconds, options.compute_seconds, options.timeout_seconds) == (
-        0.005,
-        0.04,
-        0.1,
-    )
+    assert (options.compute_seconds, options.timeout_seconds) == (0.04, 0.1)
+    closed = _read("--maxmemory", "64mb", "--think-time-ms", "5")
+    assert (closed.maxmemory_bytes, closed.think_time_seconds) == (64 * 2**20, 0.005)
     assert (options.run_dir, options.seed, options.users, options.prefill) == (Path("/tmp/run"), 7, 300, 0.5)
 
 
@@ -108,6 +101,11 @@ def test_all_faults_are_told_at_once() -> None:
     ("arguments", "fault"),
     [
         (["--rate", "5"], "--rate needs --arrivals"),
+        (["--target", "test", "--maxmemory", "64mb", "--node-type", "cache.t3.micro"],
+         "--node-type, --maxmemory describe a cluster started for the run, --target another"),
+        (["--arrivals", "poisson", "--rate", "5", "--think-time-ms", "5"],
+         "--think-time-ms is for a closed loop"),
+        (["--knee", "--think-time-ms", "5"], "--think-time-ms is for a closed loop"),
         (["--arrivals", "poisson"], "--arrivals poisson needs --rate"),
         (["--arrivals", "constant", "--rate", "nan"], "--rate nan"),
         (["--arrivals", "constant", "--rate", "inf"], "--rate inf"),
