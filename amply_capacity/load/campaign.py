@@ -55,7 +55,7 @@ class Campaign:
         self.clients, self.peak_to_mean = max(clients, 1), peak_to_mean
         self.is_through = Event()
         """Set when every client of this process has played its share of `--iterations`."""
-        self._started_clients = self._clients_through = 0
+        self.started_clients = self.clients_through = 0
         self._paces: list[Pace] = []
         self._playable: dict[Any, tuple[Labels, Callable[[], Operation]]] = {}
         self._offered_until = int(time.time())
@@ -166,9 +166,9 @@ class Campaign:
 
     def next_client(self) -> int:
         """The number of a client that starts, from 0; no two of all workers share one."""
-        self._started_clients += 1
+        self.started_clients += 1
         self.is_through.clear()
-        return (self._started_clients - 1) * self.worker_count + self.worker_index
+        return (self.started_clients - 1) * self.worker_count + self.worker_index
 
     def quota(self, client: int) -> int | None:
         """How many operations that client plays; None without end."""
@@ -179,8 +179,8 @@ class Campaign:
 
     def client_is_through(self) -> None:
         """One of our clients has played its share."""
-        self._clients_through += 1
-        if self._clients_through == self._started_clients:
+        self.clients_through += 1
+        if self.clients_through == self.started_clients:
             self.is_through.set()
 
 

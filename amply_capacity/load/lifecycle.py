@@ -36,7 +36,7 @@ from amply_capacity.load.master_port import choose_port
 from amply_capacity.load.options import Options, add_options, read_options
 from amply_capacity.load.time_slice import ask_for_long_slices
 from amply_capacity.load.watch import Watch
-from amply_capacity.load.workers import Crew
+from amply_capacity.load.workers import Crew, in_locusts_order
 from amply_capacity.progress import say
 from amply_capacity.traffic.working_set import WorkingSet
 
@@ -46,6 +46,7 @@ _AFTER_SECOND_SECONDS = 0.03
 _MERGE_SECONDS = 0.1
 """What a fast load records meanwhile takes 0.2 ms to count."""
 _RATE_MESSAGE = "amply_rate"
+_SLOW_START_SECONDS = 2.0
 _INTERRUPTED = 130  # as a shell reports SIGINT
 # A master that is gone must not leave workers that load a server for Locust's minute.
 _MASTER_SILENT_SECONDS = 10
@@ -90,6 +91,8 @@ def _start_owner(
     if options.arrivals != "closed" and parsed.num_users is None:
         raise BadInput("a schedule is shared out among a stated number of Locust users", got="no -u",
                        do=f"give -u with --arrivals {options.arrivals}")
+    if options.arrivals != "closed":
+        _start_at_once(parsed)
     _apply_mix(environment, options)
     if options.pool_size is not None:
         _check_tasks(environment)
@@ -125,7 +128,7 @@ def _start_owner(
     def begin(**_: Any) -> None:
         early.over()
         if master is not None:
-            for worker_id in sorted(master.clients, key=master.get_worker_index):
+            for worker_id in in_locusts_order(master.clients):
                 crew.admit(worker_id)
             crew.begin()
             instruct()
@@ -155,7 +158,7 @@ def _start_owner(
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
         batch = messages.unpack(data)
         if batch is not None:
-            crew.report(client_id, messages.sent_s(data), is_through=messages.is_through(data))
+            crew.report(client_id, messages.sent_s(data), *messages.clients_and_through(data))
             director.take(batch)
 
     def quitting(**_: Any) -> None:
@@ -181,7 +184,7 @@ def _start_owner(
                 if master is not None and master.state in _LOADING:
                     _check_workers(master, crew, director)
                 if environment.runner.state == locust.runners.STATE_RUNNING and (
-                        crew.is_through if master else campaign.is_through.is_set()):
+                        crew.has_played(parsed.num_users or 1) if master else campaign.is_through.is_set()):
                     director.is_through = True
                     gevent.spawn(environment.runner.quit)
                     return
@@ -201,6 +204,20 @@ def _start_owner(
     gevent.spawn(every_second)
     quit_on_interrupt(environment, early)
     atexit.register(abandon)  # a master that gave up waiting for its workers fires no event
+
+
+def _start_at_once(parsed: Any) -> None:
+    """Each user has its share of the schedule: it is offered whole once all have been started.
+
+    So without `-r` they all are at once, and not one a second as Locust would.
+    """
+    if not parsed.spawn_rate:
+        parsed.spawn_rate = parsed.num_users
+        return
+    seconds = parsed.num_users / parsed.spawn_rate
+    if seconds > _SLOW_START_SECONDS:
+        say(f"locust: its {parsed.num_users} users are all there, and the whole rate with them, after "
+            f"{seconds:.0f} s: give a higher -r, or none, to have it from the start")
 
 
 def _check_workers(master: Any, crew: Crew, director: Director, *, is_ending: bool = False) -> None:
@@ -242,8 +259,8 @@ def _start_worker(environment: Environment) -> None:
     def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
         campaign = current_campaign(environment)
         if campaign is not None:
-            is_through = campaign.is_through.is_set()  # before the drain, which then holds the last of it
-            messages.pack(campaign.drain(), data, is_through=is_through)
+            through = campaign.clients_through  # before the drain, which then holds the last of it
+            messages.pack(campaign.drain(), data, campaign.started_clients, through)
 
     def change_rate(environment: Environment, msg: Message, **_: Any) -> None:
         campaign = current_campaign(environment)

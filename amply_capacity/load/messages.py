@@ -6,7 +6,7 @@ import json
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from amply_capacity.load.campaign import Campaign
@@ -18,7 +18,7 @@ from amply_capacity.traffic.population import PopulationShape
 if TYPE_CHECKING:
     from locust.env import Environment
 
-__all__ = ["campaign_of_worker", "instruct_workers", "is_through", "pack", "sent_s", "unpack"]
+__all__ = ["campaign_of_worker", "clients_and_through", "instruct_workers", "pack", "sent_s", "unpack"]
 
 _KEY = "amply_capacity"
 
@@ -32,7 +32,7 @@ def instruct_workers(parsed: Namespace, campaign: Campaign, count: int, shares: 
         "url": campaign.target.endpoint.url, "topology": campaign.topology,
         "shape": asdict(campaign.shape), "workers": count,
         "shares": dict(shares), "clients": int(parsed.num_users or 1),
-        "peak_to_mean": campaign.peak_to_mean,
+        "peak_to_mean": campaign.peak_to_mean, "day_seconds": campaign.options.day_seconds,
     })
 
 
@@ -44,22 +44,25 @@ def campaign_of_worker(environment: Environment) -> Campaign:
     parsed, runner = environment.parsed_options, environment.runner
     instructions = json.loads(parsed.amply_instructions)
     share = instructions["shares"].get(runner.client_id, runner.worker_index % instructions["workers"])
+    # Of Locust's own options it sends none: a day as long as the run would be one of the default here.
+    options = replace(read_options(parsed), day_seconds=instructions["day_seconds"])
     return Campaign(
-        read_options(parsed), resolve(instructions["url"]), PopulationShape(**instructions["shape"]),
+        options, resolve(instructions["url"]), PopulationShape(**instructions["shape"]),
         topology=instructions["topology"], worker_index=share, worker_count=instructions["workers"],
         clients=instructions["clients"],
         peak_to_mean=instructions["peak_to_mean"],
     )
 
 
-def pack(batch: Batch, data: dict[str, Any], *, is_through: bool = False) -> None:
+def pack(batch: Batch, data: dict[str, Any], clients: int = 0, through: int = 0) -> None:
     """Add a batch to the data of Locust's report to the master, and when it was sent.
 
-    `is_through`: the worker has played its share of `--iterations`.
+    Of so many `clients` that the worker has started, so many are `through` with their share of
+    `--iterations`.
     """
     # Not `asdict`: it copies every field of every access, 6 ms a second in which the clients would wait.
     fields_of = {one.name: getattr(batch, one.name) for one in fields(batch)}
-    data[_KEY] = {"sent_s": time.time(), "is_through": is_through, **fields_of}
+    data[_KEY] = {"sent_s": time.time(), "clients": clients, "through": through, **fields_of}
 
 
 def unpack(data: dict[str, Any]) -> Batch | None:
@@ -78,6 +81,7 @@ def sent_s(data: dict[str, Any]) -> float | None:
     return (data.get(_KEY) or {}).get("sent_s")
 
 
-def is_through(data: dict[str, Any]) -> bool:
-    """Whether the worker that sent the report has played its share of `--iterations`."""
-    return bool((data.get(_KEY) or {}).get("is_through"))
+def clients_and_through(data: dict[str, Any]) -> tuple[int, int]:
+    """How many clients the worker that sent the report has, and how many have played their share."""
+    packed = data.get(_KEY) or {}
+    return int(packed.get("clients", 0)), int(packed.get("through", 0))

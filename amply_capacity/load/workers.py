@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.progress import say
 from amply_capacity.run.worker_events import LOST, REJOINED
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "in_locusts_order"]
 
 _SKEW_SECONDS = 0.5  # beyond it, a worker's seconds are not the master's
 
@@ -20,8 +21,24 @@ class _Worker:
     share: int
     last_report_s: float | None = None
     is_lost: bool = False
-    is_through: bool = False
+    clients: int = 0
+    through: int = 0
     is_skewed: bool = False
+
+
+def in_locusts_order(worker_ids: Iterable[str]) -> list[str]:
+    """As Locust starts users on workers, one after the other (`locust.dispatch`): the first of each host, by
+    id, then the second of each.
+
+    Where users cannot be divided evenly, those with one more are the first of these.
+    """
+    ahead: Counter[str] = Counter()
+    places = {}
+    for worker_id in sorted(worker_ids):
+        host = worker_id.split("_")[0]
+        places[worker_id] = ahead[host]
+        ahead[host] += 1
+    return sorted(places, key=lambda worker_id: (places[worker_id], worker_id))
 
 
 class Crew:
@@ -62,19 +79,23 @@ class Crew:
         """The load begins: the shares are settled."""
         self._began = True
 
-    @property
-    def is_through(self) -> bool:
-        """Whether every worker that is left has played its share of `--iterations`."""
-        left = [worker for worker in self._workers.values() if not worker.is_lost]
-        return bool(left) and all(worker.is_through for worker in left)
+    def has_played(self, clients: int) -> bool:
+        """Whether all of so many clients, but for those of lost workers, have played their `--iterations`."""
+        workers = self._workers.values()
+        left = [worker for worker in workers if not worker.is_lost]
+        # A report of before its last clients were started says less than there is to play.
+        are_there = len(left) < len(workers) or sum(worker.clients for worker in left) >= clients
+        return are_there and any(worker.clients for worker in left) and all(
+            worker.through == worker.clients for worker in left)
 
-    def report(self, worker_id: str, sent_s: float | None, *, is_through: bool = False) -> None:
-        """A report has arrived, sent at `sent_s` by the worker's own clock."""
+    def report(self, worker_id: str, sent_s: float | None, clients: int = 0, through: int = 0) -> None:
+        """A report has arrived, sent at `sent_s` by the worker's own clock: so many of its clients, which
+        were started, are through with their share."""
         worker = self._workers.get(worker_id)
         if worker is None:
             return
         now = self._clock()
-        worker.last_report_s, worker.is_through = now, is_through
+        worker.last_report_s, worker.clients, worker.through = now, clients, through
         if worker.is_lost:
             self._came_back(worker_id, worker)
         if sent_s is not None and abs(now - sent_s) > _SKEW_SECONDS and not worker.is_skewed:

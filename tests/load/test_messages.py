@@ -40,8 +40,8 @@ def test_a_batch_arrives_at_the_master_as_it_left_the_worker() -> None:
     recorder.error("cache", "cached_read", "OOM")
     batch = recorder.drain()
     data: dict[str, Any] = {"stats": []}
-    messages.pack(batch, data, is_through=True)
-    assert messages.is_through(data)
+    messages.pack(batch, data, 3, 2)
+    assert messages.clients_and_through(data) == (3, 2)
     arrived = messages.unpack(msgpack.unpackb(msgpack.packb(data), strict_map_key=False))
     assert arrived is not None
     assert arrived == batch
@@ -56,7 +56,7 @@ def test_an_empty_batch_travels_and_a_report_without_one_has_none() -> None:
     data: dict[str, Any] = {}
     assert messages.unpack(data) is None
     assert messages.sent_s(data) is None
-    assert not messages.is_through(data)
+    assert messages.clients_and_through(data) == (0, 0)
     messages.pack(Recorder().drain(), data)
     arrived = messages.unpack(data)
     assert arrived is not None
@@ -70,6 +70,20 @@ def test_instructions_hold_no_secret() -> None:
     messages.instruct_workers(parsed, _campaign(endpoint), 2, {"vm_a": 0})
     assert MARK not in parsed.amply_instructions
     assert json.loads(parsed.amply_instructions)["shape"] == asdict(_SHAPE)
+
+
+def test_a_workers_day_is_as_long_as_the_masters(redis_cluster: Cluster) -> None:
+    parsed = _parsed("--arrivals", "day", "--rate", "100")
+    parsed.num_users, parsed.run_time = 8, 60  # of Locust's own options a worker is told none
+    options = read_options(parsed)
+    assert options.day_seconds == 60
+    target = Target(redis_cluster.endpoint, None)
+    messages.instruct_workers(parsed, Campaign(options, target, _SHAPE), 1, {"vm_a": 0})
+    parsed.run_time = None
+    runner = SimpleNamespace(client_id="vm_a", worker_index=0)
+    worker = messages.campaign_of_worker(
+        SimpleNamespace(parsed_options=parsed, runner=runner))  # type: ignore[arg-type]
+    assert worker.options.day_seconds == 60
 
 
 def test_a_worker_takes_its_share_of_population_and_rate(redis_cluster: Cluster) -> None:

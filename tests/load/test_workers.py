@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from amply_capacity.load.workers import Crew
+from amply_capacity.load.workers import Crew, in_locusts_order
 
 
 class _Master:
@@ -89,13 +92,44 @@ def test_a_worker_that_joins_late_takes_the_share_that_nobody_plays() -> None:
     assert [name for name, _ in master.noted] == ["worker lost", "worker joined", "worker joined"]
 
 
-def test_the_crew_is_through_once_every_worker_that_is_left_is() -> None:
+def test_the_crew_has_played_once_all_clients_of_workers_that_are_left_have() -> None:
     master = _Master(2)
     crew = master.start("vm_a", "vm_b")
-    crew.report("vm_a", master.now_s, is_through=True)
-    assert not crew.is_through
+    crew.report("vm_a", master.now_s, 2, 2)
+    crew.report("vm_b", master.now_s, 2, 1)
+    assert not crew.has_played(4)
     crew.check({"vm_a": True})
-    assert crew.is_through
+    assert crew.has_played(4)
+
+
+def test_a_worker_without_clients_keeps_nobody_and_one_whose_clients_are_to_come_does() -> None:
+    master = _Master(3)
+    crew = master.start("vm_a", "vm_b", "vm_c")
+    assert not crew.has_played(2)
+    crew.report("vm_a", master.now_s, 1, 1)
+    assert not crew.has_played(2)
+    crew.report("vm_c", master.now_s, 1, 1)
+    assert crew.has_played(2)
+
+
+_DISPATCH = """
+import json, sys
+from locust import User
+from locust.dispatch import UsersDispatcher
+from locust.runners import WorkerNode
+dispatcher = UsersDispatcher([WorkerNode(name) for name in sys.argv[1:]], [User])
+dispatcher.new_dispatch(target_user_count=4, spawn_rate=4)
+print(json.dumps([name for name, users in next(dispatcher).items() if sum(users.values())]))
+"""
+
+
+def test_workers_are_in_the_order_in_which_locust_starts_users_on_them() -> None:
+    names = ["vm_c", "host_b", "vm_a", "host_z", "vm_b", "third_a"]
+    # In a process of its own: Locust patches the standard library when it is imported.
+    with_one = json.loads(subprocess.run([sys.executable, "-c", _DISPATCH, *names], check=True,
+                                         capture_output=True, text=True).stdout)
+    assert in_locusts_order(names) == ["host_b", "third_a", "vm_a", "host_z", "vm_b", "vm_c"]
+    assert set(with_one) == set(in_locusts_order(names)[:4])
 
 
 def test_a_clock_that_goes_wrong_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

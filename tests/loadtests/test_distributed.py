@@ -210,6 +210,20 @@ def test_processes_agree_on_another_port_where_locusts_own_is_taken(tmp_path: Pa
     assert {one["worker"] for one in loads if one["role"] == "worker"} == {0, 1}
 
 
+@pytest.mark.parametrize(("users", "processes"), [(3, 2), (2, 3)])
+def test_iterations_are_played_exactly_by_users_that_do_not_divide_evenly(
+    users: int, processes: int, tmp_path: Path
+) -> None:
+    code, words = run_locust("cache", "-u", str(users), "-r", str(users), "-t", "60s", "--iterations", "100",
+                             "--population", "60", "--prefill", "0", "--processes", str(processes),
+                             "--run-dir", str(tmp_path / "run"), log=tmp_path / "log")
+    assert code == 0, words
+    run = read_run(tmp_path / "run")
+    assert sum(operation_counts(run.requests).values()) == 100
+    first, last = run.requests["second"].min(), run.requests["second"].max()
+    assert last - first < 30, "it ended itself"
+
+
 @pytest.mark.parametrize(("options", "environment"), [
     ("--master --master-bind-port={}", {}), ("--master --master-bind-port {}", {}),
     ("--master", {"LOCUST_MASTER_BIND_PORT": "{}"}), ("--processes=2 --master-bind-port={}", {})])
