@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from locust_process import PATIENCE_SECONDS, csv_counts, operation_counts
+from locust_process import PATIENCE_SECONDS, csv_counts, operation_counts, run_locust
 
 from amply_capacity.run.reader import Run, read_run
 
@@ -202,3 +202,18 @@ def test_the_knee_of_an_operation_of_ones_own_is_searched(tmp_path: Path) -> Non
     events = read_run(tmp_path / "run").events
     began = events.loc[(events["kind"] == "knee") & (events["name"] == "began"), "detail"].tolist()
     assert [one["objectives_ms"] for one in began] == [{"peeks": 400.0}]
+
+
+@pytest.mark.parametrize(("options", "is_slow"), [((), False), (("-r", "1"), True)])
+def test_a_schedules_users_start_at_once_unless_they_are_to_start_one_by_one(
+    tmp_path: Path, options: tuple[str, ...], is_slow: bool
+) -> None:
+    code, words = run_locust("cache", "-u", "5", *options, "-t", "4s", "--arrivals", "constant", "--rate",
+                             "100", "--population", "50", "--prefill", "0", "--run-dir",
+                             str(tmp_path / "run"), log=tmp_path / "log")
+    assert code == 0, words
+    assert ("locust: its 5 users are all there, and the whole rate with them, after 5 s" in words) == is_slow
+    run = read_run(tmp_path / "run")
+    offered = pd.DataFrame(run.events.loc[run.events["name"] == "offered", "detail"].tolist())
+    second = offered.groupby("second")["operations"].sum().iloc[1]
+    assert (second < 70) == is_slow
