@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,7 @@ from amply_capacity.run.conclusion import with_details
 from amply_capacity.run.phase import phase_seconds
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
 from amply_capacity.run.totals import added_up
-from amply_capacity.run.writer import PARTS, drop_parts, finish, is_being_written, is_finished
+from amply_capacity.run.writer import PARTS, BeingWritten, drop_parts, finish, is_finished, sole_writer
 
 __all__ = ["Run", "all_runs", "newest_or_example", "read_run", "recover"]
 
@@ -208,22 +207,17 @@ def read_run(directory: Path | str) -> Run:
 def recover(directory: Path | str) -> Run:
     """Finish a run that was cut off, from its parts, as `partial`; a whole run is returned as it is.
 
-    Raises BadRun when there is nothing to recover from, or when it is still being recorded: a recording
-    process whose generator has been killed is given some seconds to finish the run itself.
+    Raises BadRun when there is nothing to recover from, or when it is still being written: a recording
+    process whose generator has been killed is given some seconds to finish the run itself, and so is another
+    recovery.
     """
     path = _locate(directory)
-    deadline = time.monotonic() + _WRITER_SECONDS
-    while is_being_written(path) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if is_being_written(path):
-        raise BadRun("the run is still being recorded", got=f"{path}",
-                     do="end its load test, or wait for its end")
-    manifest = _manifest(path)
-    if (path / PARTS).is_dir():
-        if is_finished(path, manifest):  # killed between its last two steps
-            drop_parts(path)
-        else:
-            finish(path, {**manifest, "verdict": "partial", "verdict_reason": _CUT_OFF})
+    try:
+        with sole_writer(path, patience_seconds=_WRITER_SECONDS):
+            _finish_cut_off(path)
+    except BeingWritten:
+        raise BadRun("the run is still being written", got=f"{path}",
+                     do="end its load test, or wait for its end, or for that of another recovery") from None
     return read_run(path)
 
 
@@ -242,6 +236,17 @@ def newest_or_example() -> Run:
     """The newest run recorded here, imports and drills left out, else the example that ships."""
     undisturbed = (run for run in all_runs() if not run.is_imported and not run.manifest.get("drill"))
     return next(undisturbed, None) or read_run(EXAMPLE_RUN)
+
+
+def _finish_cut_off(path: Path) -> None:
+    """Finish the run where it has parts, by its manifest as it stands; to be called as its sole writer."""
+    manifest = _manifest(path)
+    if not (path / PARTS).is_dir():
+        return
+    if is_finished(path, manifest):  # killed between its last two steps
+        drop_parts(path)
+    else:
+        finish(path, {**manifest, "verdict": "partial", "verdict_reason": _CUT_OFF})
 
 
 def _locate(directory: Path | str) -> Path:

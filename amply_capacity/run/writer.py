@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from amply_capacity.run.conclusion import conclusion, with_details
 from amply_capacity.run.folder import check_free
 from amply_capacity.run.schema import SCHEMA_VERSION, TABLES
 
-__all__ = ["PARTS", "RunWriter", "Verdict", "arrow_schema", "drop_parts", "finish", "is_being_written",
-           "is_finished", "write_manifest"]
+__all__ = ["PARTS", "BeingWritten", "RunWriter", "Verdict", "arrow_schema", "drop_parts", "finish",
+           "is_being_written", "is_finished", "sole_writer", "write_manifest"]
 
 Verdict = Callable[[Mapping[str, pd.DataFrame], Mapping[str, Any]], Mapping[str, Any]]
 """More facts, from the tables `requests`, `server` and `events` (its details as dicts) and the manifest."""
@@ -32,6 +33,11 @@ PARTS = "parts"
 _DROPPED = ".parts-dropped"
 _MANIFEST = "run.json"
 _WHEN_FULL = "free space and `amply-capacity runs recover` what was recorded"
+_LOOK_SECONDS = 0.05
+
+
+class BeingWritten(Exception):
+    """Another process still writes the run."""
 
 
 def arrow_schema(table: str) -> pa.Schema:
@@ -94,15 +100,35 @@ class RunWriter:
             write_manifest(self.directory, {**manifest, **facts})
 
 
+@contextlib.contextmanager
+def sole_writer(directory: Path, *, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Within: no other process writes the run. Whoever did before may have finished it: then it has no parts.
+
+    Raises BeingWritten where another process still does after that time; its lock falls with it, however it
+    ends.
+    """
+    deadline = time.monotonic() + patience_seconds
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.callback(os.close, _lock(directory))
+                break
+            except FileNotFoundError:  # without parts there is nothing that anybody could write
+                break
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise BeingWritten(directory) from None
+            time.sleep(_LOOK_SECONDS)
+        yield
+
+
 def is_being_written(directory: Path) -> bool:
-    """Whether another process still writes the run; its lock falls with the process, however it ends."""
+    """Whether another process still writes the run."""
     try:
-        os.close(_lock(directory))
-    except FileNotFoundError:
-        return False
-    except OSError:
+        with sole_writer(directory):
+            return False
+    except BeingWritten:
         return True
-    return False
 
 
 def finish(directory: Path, manifest: Mapping[str, Any], judge: Verdict | None = None) -> dict[str, Any]:

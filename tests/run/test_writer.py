@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import pytest
 from amply_capacity.errors import BadInput, BadRun, DiskFull
 from amply_capacity.run.reader import read_run, recover
 from amply_capacity.run.schema import TABLES
-from amply_capacity.run.writer import RunWriter, arrow_schema
+from amply_capacity.run.writer import RunWriter, arrow_schema, is_being_written
 
 _MANIFEST = {"run": "r1", "scenario": "mixed", "started_at": "2026-11-23T09:00:00+00:00"}
 
@@ -277,6 +281,72 @@ def test_a_kill_between_the_last_steps_of_closing_loses_nothing(gone: int, tmp_p
     pd.testing.assert_frame_equal(run.requests, whole)
     assert {path.name for path in writer.directory.iterdir()} == {
         "run.json", *(f"{table}.parquet" for table in TABLES)}
+
+
+_FINISH = """
+import json, sys
+from pathlib import Path
+from amply_capacity.run.writer import RunWriter
+writer = RunWriter(Path(sys.argv[1]), json.loads(sys.argv[2]))
+writer.append("requests", [json.loads(sys.argv[3])])
+print("recording", flush=True)
+sys.stdin.readline()
+writer.close(verdict="complete")
+"""
+_RECOVER = """
+import sys
+from amply_capacity.run.reader import recover
+print("ready", flush=True)
+sys.stdin.readline()
+print(recover(sys.argv[1]).requests["count"].sum())
+"""
+
+
+def test_recoveries_of_one_run_at_the_same_time_all_find_it_whole(tmp_path: Path) -> None:
+    writer = _busy_run(tmp_path / "run")
+    writer.append("requests", [_row(second, bucket_us=bucket_us)
+                               for second in range(101, 111) for bucket_us in range(1000, 3000)])
+    writer.append("server", [{"second": 101, "node": "a:1", "Evictions": 0.0}])
+    writer.append("accesses", [_access(1, 1.0)])
+    os.close(writer._lock)
+    command = [sys.executable, "-c", _RECOVER, str(writer.directory)]
+    with contextlib.ExitStack() as started:
+        recoveries = [started.enter_context(subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+            for _ in range(3)]
+        for one in recoveries:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "ready\n"
+        for one in recoveries:
+            assert one.stdin is not None
+            one.stdin.write("now\n")
+            one.stdin.flush()
+        answers = [(*one.communicate(timeout=60.0), one.returncode) for one in recoveries]
+    assert answers == [("20013\n", "", 0)] * 3
+    run = read_run(writer.directory)
+    assert (len(run.server), len(run.accesses), len(run.events)) == (1, 1, 16)
+    assert not (writer.directory / "parts").exists()
+
+
+def test_a_recovery_waits_for_whoever_finishes_the_run_and_leaves_what_that_made(tmp_path: Path) -> None:
+    """It may have been cut off for all that the recovery knows."""
+    directory = tmp_path / "run"
+    finishing = subprocess.Popen([sys.executable, "-c", _FINISH, str(directory), json.dumps(_MANIFEST),
+                                  json.dumps(_row(1, 7))],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with finishing:
+        assert finishing.stdin is not None
+        assert finishing.stdout is not None
+        assert finishing.stdout.readline() == "recording\n"
+        assert is_being_written(directory)
+        with ThreadPoolExecutor(1) as pool:
+            recovered = pool.submit(recover, directory)
+            finishing.stdin.write("now\n")
+            finishing.stdin.flush()
+            run = recovered.result(60.0)
+    assert finishing.returncode == 0
+    assert run.verdict == "complete"
+    assert run.requests["count"].tolist() == [7]
 
 
 def test_a_run_that_was_cut_off_before_its_manifest_says_so(tmp_path: Path) -> None:
