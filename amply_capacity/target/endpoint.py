@@ -69,8 +69,8 @@ def parse_endpoint(url: str) -> Endpoint:
     """The endpoint of a `redis://` or `rediss://` URL; user and password come from the environment, which may
     name a private file, a secret of AWS Secrets Manager, or IAM (`target.secret`).
 
-    Raises BadInput, with all faults at once, for another scheme, a missing host, a bad port or database,
-    options after a `?`, or a password inside the URL, which would show in the process list.
+    Raises BadInput, with all faults at once, for another scheme, a missing or impossible host, a bad port or
+    database, options after a `?`, or a password inside the URL, which would show in the process list.
     """
     faults = []
     try:
@@ -82,6 +82,10 @@ def parse_endpoint(url: str) -> Endpoint:
         faults.append(f"scheme {parts.scheme or 'missing'!r} instead of redis:// or rediss://")
     if not parts.hostname:
         faults.append("no host")
+    elif not _can_be_looked_up(unquote(parts.hostname)):
+        # Not quoted: behind an @ within a password stands a part of it.
+        faults.append("a host with an empty part, one of more than 63 characters, or a character that no "
+                      "host's name has")
     try:
         port = parts.port if parts.port is not None else 6379
     except ValueError:
@@ -114,6 +118,15 @@ def parse_endpoint(url: str) -> Endpoint:
         database=int(path or 0),
         secret=secret,
     )
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Whether the name can be encoded (IDNA, RFC 3490), as Python does before it asks the system for it."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def connect(endpoint: Endpoint, *, timeout_seconds: float = 5.0) -> Any:

@@ -101,6 +101,18 @@ def test_a_bad_url_is_refused_without_its_secret(url: str) -> None:
     assert SESAME not in str(failure.value)
 
 
+@pytest.mark.parametrize("host", ["a..b", ".internal", f"{'x' * 64}.internal", "%ff"])
+def test_a_host_that_no_system_looks_up_is_a_fault_of_the_url(host: str) -> None:
+    with pytest.raises(BadInput, match=r"a host with an empty part.*Do: give redis://host:6379/0"):
+        parse_endpoint(f"redis://{host}:6379")
+
+
+@pytest.mark.parametrize("host", [f"{'x' * 63}.internal", "host.", "b\u00fccher.example", "127.0.0.1",
+                                  "[fe80::1]"])
+def test_a_host_that_systems_look_up_is_none(host: str) -> None:
+    assert parse_endpoint(f"redis://{host}:6379").port == 6379
+
+
 def test_a_server_that_answers_is_connected(redis_cluster: Cluster) -> None:
     with connect(redis_cluster.endpoint) as client:
         assert client.ping() is True
