@@ -20,7 +20,7 @@ from amply_capacity.target import cluster as clusters
 from amply_capacity.target import guard
 from amply_capacity.target.described import Cluster
 from amply_capacity.target.launch import Launcher
-from amply_capacity.target.lease import LeaseTaken, lock
+from amply_capacity.target.lease import DRILL_LOCK, LeaseTaken, lock
 
 __all__ = ["set_up"]
 
@@ -64,7 +64,8 @@ def _cluster(request: DrillRequest) -> Iterator[Cluster]:
             with_password=request.auth, reserved_memory_percent=wanted.reserved_memory_percent,
             tell=lambda text: say(f"cluster     {text}"))
         try:
-            yield cluster
+            with _held(cluster):
+                yield cluster
         except BaseException:
             clusters.stop(cluster)  # once more costs nothing, where the stage did not come to it
             raise
@@ -91,15 +92,26 @@ def _ours(request: DrillRequest) -> Iterator[Cluster]:
     if faults:
         raise BadInput("this drill cannot be held", got="; ".join(faults),
                        do="choose another drill or cluster")
-    try:
-        holding = lock(cluster.directory / "drill.lock")
-    except LeaseTaken as taken:
-        raise guard.being_loaded(target, str(taken)) from None
-    with holding:
+    with contextlib.ExitStack() as holding:
         try:
-            yield cluster
+            holding.enter_context(_held(cluster))
+        except LeaseTaken as taken:
+            raise guard.being_loaded(target, str(taken)) from None
+        yield cluster
+
+
+@contextlib.contextmanager
+def _held(cluster: Cluster) -> Iterator[None]:
+    """Within: no other drill may take the cluster, and no sweep takes it for dead while it has no server.
+
+    Raises LeaseTaken.
+    """
+    path = cluster.directory / DRILL_LOCK
+    with lock(path):
+        try:
+            yield
         finally:
-            (cluster.directory / "drill.lock").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _check_whole(stage: Stage) -> None:

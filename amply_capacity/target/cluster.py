@@ -22,6 +22,7 @@ from amply_capacity.target.certificates import make_certificates
 from amply_capacity.target.configuration import Settings
 from amply_capacity.target.described import Cluster, Node, describe, read_description
 from amply_capacity.target.launch import Launcher
+from amply_capacity.target.lease import DRILL_LOCK, lock_holder
 from amply_capacity.target.private import write_private
 from amply_capacity.target.program import ServerProgram, find_server
 from amply_capacity.target.topology import build, check_topology
@@ -135,8 +136,13 @@ def find_cluster(name: str) -> Cluster:
 
 
 def sweep() -> None:
-    """Remove what a killed process left: clusters whose owner is gone, and directories of ended servers."""
+    """Remove what a killed process left: clusters whose owner is gone, and directories of ended servers.
+
+    A drill's cluster may be without a server for a while: it is left to the drill.
+    """
     for directory in _directories():
+        # Before the look at its servers: a drill that ends meanwhile has brought them back.
+        is_drilled = lock_holder(directory / DRILL_LOCK) is not None
         cluster = read_description(directory)
         if _is_transient(directory):
             maker = directory.name.rpartition(".")[2]
@@ -146,7 +152,7 @@ def sweep() -> None:
             # A removal that was killed half-way: a directory bears its description from its first moment.
             if not process.working_below(directory):
                 shutil.rmtree(directory, ignore_errors=True)
-        elif not cluster.has_owner or (cluster.is_up and not cluster.is_alive):
+        elif not cluster.has_owner or (cluster.is_up and not cluster.is_alive and not is_drilled):
             stop(cluster)
 
 

@@ -22,10 +22,12 @@ from typing import Any
 
 from amply_capacity.target.mark import LEASE_KEY
 
-__all__ = ["LEASE_MS", "LeaseTaken", "drop_lease", "keep_lease", "lease_holder", "lock", "lock_holder",
-           "take_lease"]
+__all__ = ["DRILL_LOCK", "LEASE_MS", "LeaseTaken", "drop_lease", "keep_lease", "lease_holder", "lock",
+           "lock_holder", "take_lease"]
 
 LEASE_MS = 10_000
+DRILL_LOCK = "drill.lock"
+"""In a cluster's directory, the file by which a drill holds it: its servers may then be gone on purpose."""
 _LOCK_ATTEMPTS = 3
 _UNKNOWN = "somebody"
 

@@ -23,8 +23,10 @@ from amply_capacity.drill.sentinels import SentinelListener
 from amply_capacity.drill.server_log import log_moments, why_no_failover
 from amply_capacity.drill.slow_replica import slow_replica
 from amply_capacity.drill.stage import Stage, Unfinished
+from amply_capacity.drill.staging import set_up
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.launch import Launcher
+from amply_capacity.target.lease import DRILL_LOCK
 
 _PATIENCE_SECONDS = 20.0
 
@@ -90,6 +92,19 @@ def test_a_crashed_server_is_replaced_after_a_while(tmp_path: Path) -> None:
         assert "snapshot taken" not in times
         with pytest.raises(Unfinished, match="does not run any more"):
             stage.kill(cluster.nodes[0])
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["started for it", "given"])
+def test_the_only_server_of_a_drill_may_be_gone_while_another_cluster_is_started(own: bool) -> None:
+    with contextlib.ExitStack() as given:
+        target = None if own else given.enter_context(_cluster()).name
+        with set_up(DrillRequest(kind="crash", target=target)) as stage:
+            node = stage.primary()
+            stage.kill(node)
+            clusters.stop(clusters.start())  # any start sweeps
+            assert stage.bring_back(node).is_alive
+        assert stage.cluster.directory.exists() != own
+        assert not (stage.cluster.directory / DRILL_LOCK).exists()
 
 
 @pytest.mark.parametrize("safe", [False, True], ids=["plain", "tls-auth"])

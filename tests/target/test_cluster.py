@@ -19,8 +19,9 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, DiskFull, NoServer, PortInUse, ServerFailed, UnknownName
 from amply_capacity.files import CLUSTERS_DIR
 from amply_capacity.target import cluster as clusters
-from amply_capacity.target.described import describe
+from amply_capacity.target.described import describe, read_description
 from amply_capacity.target.endpoint import connect
+from amply_capacity.target.lease import DRILL_LOCK, lock
 from amply_capacity.target.process import began_ticks
 
 _START_AND_STAY = """
@@ -240,6 +241,26 @@ def test_a_server_that_died_is_swept_though_its_owner_lives() -> None:
         clusters.find_cluster("died")
     clusters.sweep()
     assert not cluster.directory.exists()
+
+
+def test_a_server_that_a_drill_ended_is_left_alone_until_the_drill_is_over() -> None:
+    cluster = clusters.start("drilled")
+    with lock(cluster.directory / DRILL_LOCK):
+        os.kill(cluster.pid, signal.SIGKILL)
+        os.waitpid(cluster.pid, 0)
+        clusters.stop(clusters.start())  # any start sweeps
+        assert read_description(cluster.directory) == cluster
+    clusters.sweep()
+    assert not cluster.directory.exists()
+
+
+def test_a_drill_that_was_killed_keeps_its_cluster_from_no_sweep() -> None:
+    dead = replace(_being_started("dead", os.getpid()), is_up=True)
+    dead.directory.mkdir(parents=True)
+    describe(dead)
+    (dead.directory / DRILL_LOCK).write_text("{}")  # the drill held it until it was killed
+    clusters.sweep()
+    assert not dead.directory.exists()
 
 
 def _being_started(name: str, owner_pid: int) -> clusters.Cluster:
