@@ -94,7 +94,7 @@ def cluster_down(
     """
     from amply_capacity.target import cluster
 
-    ours = [cluster.find_cluster(name)] if name else cluster.all_clusters()
+    ours = [cluster.described_cluster(name)] if name else cluster.all_clusters()
     for one in ours:
         cluster.stop(one)
     names = [one.name for one in ours]

@@ -31,6 +31,7 @@ __all__ = [
     "Cluster",
     "Node",
     "all_clusters",
+    "described_cluster",
     "find_cluster",
     "node_or_none",
     "parse_bytes",
@@ -133,6 +134,14 @@ def find_cluster(name: str) -> Cluster:
             return cluster
     names = [cluster.name for cluster in all_clusters() if cluster.is_alive]
     raise UnknownName("cluster", name, names or ["none is up: start one with `amply-capacity cluster up`"])
+
+
+def described_cluster(name: str) -> Cluster:
+    """The cluster of that name, whether its servers run or not. Raises UnknownName."""
+    known = {cluster.name: cluster for cluster in all_clusters()}
+    if name not in known:
+        raise UnknownName("cluster", name, known or ["none: this checkout has no cluster"])
+    return known[name]
 
 
 def sweep() -> None:

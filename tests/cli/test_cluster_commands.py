@@ -18,7 +18,7 @@ from locust_process import servers_of_ours
 
 from amply_capacity.files import CLUSTERS_DIR
 from amply_capacity.target import cluster as clusters
-from amply_capacity.target.process import works_in
+from amply_capacity.target.process import reap, works_in
 
 
 @pytest.fixture
@@ -126,6 +126,24 @@ def test_a_replicated_cluster_shows_its_servers_and_their_roles(amply: Callable,
     assert all(node["url"] in text for node in shown["nodes"])
     assert amply("cluster", "down", name).code == 0
     assert not any(works_in(node["pid"], CLUSTERS_DIR / name) for node in shown["nodes"])
+    assert not (CLUSTERS_DIR / name).exists()
+
+
+def test_a_cluster_of_which_only_sentinels_are_left_is_shown_as_down_and_goes_down_by_its_name(
+        amply: Callable, name: str) -> None:
+    assert amply("cluster", "up", name, "--topology", "replicated").code == 0
+    cluster = clusters.find_cluster(name)
+    for node in cluster.nodes[:2]:
+        os.kill(node.pid, signal.SIGKILL)
+        reap(node.pid)
+    status = amply("cluster", "status", name)
+    assert (status.code, status.out.split()[:2]) == (1, [name, "down"])
+    assert any(node.is_alive for node in cluster.nodes)
+    amply("target", "check", name).assert_refused("unknown cluster")
+
+    down = amply("cluster", "down", name, "--json")
+    assert (down.code, down.json) == (0, {"stopped": [name]})
+    assert not any(node.is_alive for node in cluster.nodes)
     assert not (CLUSTERS_DIR / name).exists()
 
 
