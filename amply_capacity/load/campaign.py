@@ -53,6 +53,8 @@ class Campaign:
         self.recorder = Recorder(max(_ACCESSES_PER_SECOND // worker_count, 1))
         self.worker_index, self.worker_count = worker_index, worker_count
         self.clients, self.peak_to_mean = max(clients, 1), peak_to_mean
+        self.rate = options.rate
+        """Operations a second asked for now, of all clients of all workers; None in a closed loop."""
         self.is_through = Event()
         """Set when every client of this process has played its share of `--iterations`."""
         self.started_clients = self.clients_through = 0
@@ -64,9 +66,9 @@ class Campaign:
     def schedule(self) -> SteadyRate | DayRate | None:
         """Each client's rate over time, from the moment it is first asked for; None in a closed loop."""
         options = self.options
-        if options.rate is None:
+        if self.rate is None:
             return None
-        rate, now = options.rate / self.clients, perf_counter()
+        rate, now = self.rate / self.clients, perf_counter()
         if options.arrivals == "day":
             return DayRate(rate, now, options.day_seconds, self.peak_to_mean)
         return SteadyRate(rate, now)
@@ -146,6 +148,7 @@ class Campaign:
 
     def change_rate(self, rate: float) -> None:
         """Another rate, of all clients of all workers together, from now on."""
+        self.rate = rate
         if isinstance(self.schedule, SteadyRate):
             self.schedule.change(rate / self.clients, perf_counter())
             for pace in self._paces:

@@ -114,6 +114,7 @@ def _start_owner(
         if master is None:
             campaign.change_rate(rate)
         else:
+            campaign.rate = rate  # for who joins from now on
             master.send_message(_RATE_MESSAGE, {"rate": rate})
 
     director.change_rate = change_rate

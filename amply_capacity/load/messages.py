@@ -33,6 +33,7 @@ def instruct_workers(parsed: Namespace, campaign: Campaign, count: int, shares: 
         "shape": asdict(campaign.shape), "workers": count,
         "shares": dict(shares), "clients": int(parsed.num_users or 1),
         "peak_to_mean": campaign.peak_to_mean, "day_seconds": campaign.options.day_seconds,
+        "rate": campaign.rate,
     })
 
 
@@ -45,7 +46,8 @@ def campaign_of_worker(environment: Environment) -> Campaign:
     instructions = json.loads(parsed.amply_instructions)
     share = instructions["shares"].get(runner.client_id, runner.worker_index % instructions["workers"])
     # Of Locust's own options it sends none: a day as long as the run would be one of the default here.
-    options = replace(read_options(parsed), day_seconds=instructions["day_seconds"])
+    options = replace(read_options(parsed), day_seconds=instructions["day_seconds"],
+                      rate=instructions["rate"])  # which a search may have changed before it joined
     return Campaign(
         options, resolve(instructions["url"]), PopulationShape(**instructions["shape"]),
         topology=instructions["topology"], worker_index=share, worker_count=instructions["workers"],

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgpack
+import pytest
 from seeded import MARK, seeded
 
 from amply_capacity.load import messages
@@ -84,6 +85,21 @@ def test_a_workers_day_is_as_long_as_the_masters(redis_cluster: Cluster) -> None
     worker = messages.campaign_of_worker(
         SimpleNamespace(parsed_options=parsed, runner=runner))  # type: ignore[arg-type]
     assert worker.options.day_seconds == 60
+
+
+def test_a_worker_that_joins_a_search_plays_its_rate_of_the_moment(redis_cluster: Cluster) -> None:
+    parsed = _parsed("--knee", "--rate", "100")
+    parsed.num_users = 8
+    campaign = Campaign(read_options(parsed), Target(redis_cluster.endpoint, None), _SHAPE, clients=8)
+    campaign.change_rate(6_400.0)
+    messages.instruct_workers(parsed, campaign, 1, {"vm_a": 0})
+    runner = SimpleNamespace(client_id="vm_a", worker_index=0)
+    worker = messages.campaign_of_worker(
+        SimpleNamespace(parsed_options=parsed, runner=runner))  # type: ignore[arg-type]
+    assert worker.rate == 6_400.0
+    schedule = worker.schedule
+    assert schedule is not None
+    assert schedule.moments([801.0])[0] - schedule.moments([1.0])[0] == pytest.approx(1.0)
 
 
 def test_a_worker_takes_its_share_of_population_and_rate(redis_cluster: Cluster) -> None:
