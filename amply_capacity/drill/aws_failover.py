@@ -21,7 +21,7 @@ from amply_capacity.drill.run_record import record
 from amply_capacity.drill.running_load import RunningLoad
 from amply_capacity.drill.standing import open_windows
 from amply_capacity.drill.writes import check_writes
-from amply_capacity.errors import AmplyError
+from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.progress import say
 from amply_capacity.run.reader import recover
 from amply_capacity.target import guard, process
@@ -49,18 +49,24 @@ def hold_test_failover(request: DrillRequest, run: Path, elasticache: Any, *,
                        look_seconds: float = _LOOK_SECONDS) -> DrillResult:
     """Load the replication group's primary endpoint, have AWS fail it over, and look what is gone.
 
-    `elasticache` is a boto3 client. Our keys are removed afterwards. Raises Refused before anything is called
-    where the endpoint is not marked for drills, or the group may not be failed over now.
+    `elasticache` is a boto3 client. Our keys are removed afterwards. Raises, before anything is loaded or
+    changed: BadInput for a target that is a cluster of ours or no endpoint of the group, Refused where it is
+    not marked for drills, or the group may not be failed over now.
     """
     assert request.target is not None
     assert request.replication_group is not None
     target = guard.resolve(request.target)
+    if target.cluster is not None:
+        raise BadInput(f"{request.replication_group} would be failed over, and a local cluster be loaded",
+                       got=f"--target {request.target}, which is {target.cluster.name} on this machine",
+                       do="name the rediss:// URL of the group's primary endpoint, or leave "
+                          "--replication-group out")
     with guard.open_target(target) as primaries:
         guard.check_drills(target, primaries)
         guard.check(target, primaries)
         topology = "sharded" if primaries[0].slots is not None else "replicated"
         endpoints = [primary.endpoint for primary in primaries]
-    group = aws.examine(elasticache, request.replication_group, request.node_group)
+    group = aws.examine(elasticache, request.replication_group, request.node_group, target.endpoint)
     seen, moments, why_not = _Seen(), [], None
     with process.terminable(), tempfile.TemporaryDirectory(prefix="amply-drill-") as scratch:
         try:

@@ -6,13 +6,16 @@ rolling 24 hours, counted here over all replication groups of the account in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amply_capacity.aws.session import client, explained
 from amply_capacity.drill.moment import FAILOVER, Moment
 from amply_capacity.errors import BadInput, Refused
+from amply_capacity.target.deny_list import read_deny_list
+from amply_capacity.target.endpoint import Endpoint
+from amply_capacity.target.refusal import refuse_denied
 
 __all__ = ["MOST_A_DAY", "NodeGroup", "ask_for_failover", "elasticache_client", "examine", "failover_moments",
            "is_done"]
@@ -50,11 +53,12 @@ def elasticache_client(region: str | None) -> Any:
     return client("elasticache", chosen)
 
 
-def examine(elasticache: Any, replication_group: str, node_group: str) -> NodeGroup:
+def examine(elasticache: Any, replication_group: str, node_group: str, target: Endpoint) -> NodeGroup:
     """The shard, if its failover may be asked for now; nothing is changed.
 
-    Raises Refused where AWS would refuse, or the group would not come through it: it is not available, has no
-    automatic failover or no replica, or AWS' limit of a day is reached. BadInput for what there is not.
+    Raises Refused where an address of the group is on the deny list, or AWS would refuse, or the group would
+    not come through it: it is not available, has no automatic failover or no replica, or AWS' limit of a day
+    is reached. BadInput for what there is not, and where `target`, which bears the mark, is not the group's.
     """
     with explained(_GROUPS):
         answer = elasticache.describe_replication_groups(ReplicationGroupId=replication_group)
@@ -63,6 +67,7 @@ def examine(elasticache: Any, replication_group: str, node_group: str) -> NodeGr
     if group is None or node_group not in shards:
         raise BadInput(f"there is no node group {node_group} in {replication_group}",
                        got=", ".join(shards) or "none", do="say which with --node-group")
+    _check_is_one_of(target, _endpoints(group, target), replication_group)
     members = shards[node_group].get("NodeGroupMembers", ())
     called = sum(message.startswith(_CALLED) for _, message in _events(elasticache, None, _DAY_MINUTES))
     faults = []
@@ -99,6 +104,37 @@ def failover_moments(elasticache: Any, replication_group: str, since_s: float) -
 def is_done(moments: list[Moment]) -> bool:
     """Whether AWS has reported that a replica took the place."""
     return any(one.name.startswith(_DONE) and one.name.rstrip(".").endswith("completed") for one in moments)
+
+
+def _check_is_one_of(target: Endpoint, endpoints: list[Endpoint], replication_group: str) -> None:
+    """Raise BadInput unless the target's host is one of the group's: the mark allows what bears it alone.
+
+    By name and not by address: private addresses are the same in many networks.
+    """
+    denied = read_deny_list()
+    for endpoint in endpoints:
+        refuse_denied(endpoint, denied)
+    hosts = list(dict.fromkeys(_host(endpoint) for endpoint in endpoints))
+    if _host(target) not in hosts:
+        raise BadInput(f"the target is no endpoint of {replication_group}, which would be failed over",
+                       got=f"{target.host}, while the group has {', '.join(hosts) or 'no endpoint yet'}",
+                       do="name the primary or configuration endpoint of that group as AWS does, or another "
+                          "--replication-group")
+
+
+def _endpoints(group: Mapping[str, Any], target: Endpoint) -> list[Endpoint]:
+    """All that AWS says of the group, its shards and its nodes, each to be spoken to as the target is."""
+    shards = group.get("NodeGroups", ())
+    said = [group.get("ConfigurationEndpoint"),
+            *(shard.get(name) for shard in shards for name in ("PrimaryEndpoint", "ReaderEndpoint")),
+            *(node.get("ReadEndpoint") for shard in shards for node in shard.get("NodeGroupMembers", ()))]
+    return [replace(target, host=one["Address"], port=one.get("Port", target.port))
+            for one in said if one and one.get("Address")]
+
+
+def _host(endpoint: Endpoint) -> str:
+    """As names are compared: in small letters, without the root's dot."""
+    return endpoint.host.lower().rstrip(".")
 
 
 def _events(elasticache: Any, replication_group: str | None, minutes: int) -> Iterator[tuple[float, str]]:

@@ -19,9 +19,11 @@ from amply_capacity.drill.request import DrillRequest
 from amply_capacity.errors import AmplyError, BadInput, Refused
 from amply_capacity.run.reader import read_run
 from amply_capacity.target import guard
+from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import connect, parse_endpoint
 
 _GROUP = "amply-test"
+_TARGET = parse_endpoint("rediss://master.amply-test.example:6379")
 
 
 @pytest.fixture
@@ -37,12 +39,15 @@ def stub(elasticache: Any) -> Iterator[Stubber]:
         stubbed.assert_no_pending_responses()
 
 
-def _group(status: str = "available", failover: str = "enabled", members: int = 2) -> dict[str, Any]:
+def _group(status: str = "available", failover: str = "enabled", members: int = 2,
+           host: str = _TARGET.host) -> dict[str, Any]:
     roles = ["primary"] + ["replica"] * (members - 1)
     return {"ReplicationGroups": [{
         "ReplicationGroupId": _GROUP, "Status": status, "AutomaticFailover": failover, "NodeGroups": [{
-            "NodeGroupId": "0001", "NodeGroupMembers": [
-                {"CacheClusterId": f"{_GROUP}-00{number}", "CurrentRole": role}
+            "NodeGroupId": "0001", "PrimaryEndpoint": {"Address": host, "Port": 6379},
+            "ReaderEndpoint": {"Address": "Replica.amply-test.example", "Port": 6379}, "NodeGroupMembers": [
+                {"CacheClusterId": f"{_GROUP}-00{number}", "CurrentRole": role,
+                 "ReadEndpoint": {"Address": f"{_GROUP}-00{number}.example", "Port": 6379}}
                 for number, role in enumerate(roles, 1)]}]}]}
 
 
@@ -65,7 +70,8 @@ def _describe(stub: Stubber, group: dict[str, Any], calls: int = 0, pages: int =
 def test_a_group_in_good_health_may_be_failed_over_fifteen_times_a_day(
         elasticache: Any, stub: Stubber) -> None:
     _describe(stub, _group(), calls=14, pages=2)
-    assert aws.examine(elasticache, _GROUP, "0001") == aws.NodeGroup(_GROUP, "0001", f"{_GROUP}-001", 2, 14)
+    assert aws.examine(elasticache, _GROUP, "0001", _TARGET) == aws.NodeGroup(
+        _GROUP, "0001", f"{_GROUP}-001", 2, 14)
 
 
 @pytest.mark.parametrize(("group", "calls", "words"), [
@@ -77,13 +83,55 @@ def test_what_aws_would_refuse_is_refused_before_it_is_asked(
         elasticache: Any, stub: Stubber, group: dict[str, Any], calls: int, words: str) -> None:
     _describe(stub, group, calls, pages=2)
     with pytest.raises(Refused, match=words):
-        aws.examine(elasticache, _GROUP, "0001")
+        aws.examine(elasticache, _GROUP, "0001", _TARGET)
 
 
 def test_a_shard_that_there_is_not_is_bad_input(elasticache: Any, stub: Stubber) -> None:
     stub.add_response("describe_replication_groups", _group(), {"ReplicationGroupId": _GROUP})
     with pytest.raises(BadInput, match="no node group 0007"):
-        aws.examine(elasticache, _GROUP, "0007")
+        aws.examine(elasticache, _GROUP, "0007", _TARGET)
+
+
+@pytest.mark.parametrize("host", ["MASTER.amply-test.example.", "replica.amply-test.example",
+                                  "amply-test-002.example", "clustercfg.amply-test.example"])
+def test_every_endpoint_of_the_group_is_the_groups(elasticache: Any, stub: Stubber, host: str) -> None:
+    group = _group()
+    group["ReplicationGroups"][0]["ConfigurationEndpoint"] = {
+        "Address": "clustercfg.amply-test.example", "Port": 6379}
+    _describe(stub, group)
+    assert aws.examine(elasticache, _GROUP, "0001", parse_endpoint(f"rediss://{host}")).members == 2
+
+
+@pytest.mark.parametrize("group", [_group(), {"ReplicationGroups": [{
+    "ReplicationGroupId": _GROUP, "NodeGroups": [{"NodeGroupId": "0001", "NodeGroupMembers": [{}]}]}]}])
+def test_the_mark_of_another_server_does_not_fail_the_group_over(
+        elasticache: Any, stub: Stubber, plain_redis: Callable[..., int], tmp_path: Path,
+        group: dict[str, Any]) -> None:
+    url = f"redis://127.0.0.1:{plain_redis()}/0"
+    guard.mark(url, "me", date.today(), today=date.today(), allow_drills=True)
+    request = DrillRequest("failover", target=url, replication_group=_GROUP, confirm=_GROUP)
+    stub.add_response("describe_replication_groups", group, {"ReplicationGroupId": _GROUP})
+    with pytest.raises(BadInput, match=r"no endpoint of amply-test.*Got: 127\.0\.0\.1, while.*Do: name"):
+        hold_test_failover(request, tmp_path / "run", elasticache)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("by", ["name", "url"])
+def test_a_cluster_of_ours_stands_for_no_replication_group(
+        elasticache: Any, stub: Stubber, redis_cluster: Cluster, tmp_path: Path, by: str) -> None:
+    named = redis_cluster.name if by == "name" else redis_cluster.endpoint.url
+    request = DrillRequest("failover", target=named, replication_group=_GROUP, confirm=_GROUP)
+    with pytest.raises(BadInput, match="amply-test would be failed over, and a local cluster be loaded"):
+        hold_test_failover(request, tmp_path / "run", elasticache)
+
+
+def test_a_group_with_an_address_on_the_deny_list_is_refused(
+        elasticache: Any, stub: Stubber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "targets.toml").write_text('deny = ["replica.amply-*"]')
+    monkeypatch.setenv("AMPLY_TARGETS", str(tmp_path / "targets.toml"))
+    stub.add_response("describe_replication_groups", _group(), {"ReplicationGroupId": _GROUP})
+    with pytest.raises(Refused, match=r"Replica\.amply-test\.example:6379.*on the deny list"):
+        aws.examine(elasticache, _GROUP, "0001", _TARGET)
 
 
 def test_aws_own_words_are_passed_on(elasticache: Any, stub: Stubber) -> None:
@@ -123,7 +171,7 @@ def test_a_drill_on_elasticache_loads_asks_waits_looks_and_cleans_up(
     with pytest.raises(Refused, match="--allow-drills"):
         hold_test_failover(request, tmp_path / "run", elasticache)
     guard.mark(url, "me", date.today(), today=date.today(), allow_drills=True)
-    _describe(stub, _group())
+    _describe(stub, _group(host="127.0.0.1"))
     stub.add_response("test_failover", {}, {"ReplicationGroupId": _GROUP, "NodeGroupId": "0001"})
     message = "Test Failover API called for node group 0001"
     for _ in range(2):
