@@ -193,10 +193,11 @@ class DrillRequest:
         faults += [f"--{name} {value:g} is no positive number" for name, value in (
             ("rate", self.rate), ("users", self.users), ("population", self.population),
             ("timeout-ms", self.timeout_ms)) if not 0 < value < math.inf]
-        faults += [f"--{name} {value:g} is not from 0 to {most:g}" for name, value, most in (
-            ("delay-ms", self.delay_ms, 10_000.0), ("down-after-ms", self.down_after_ms, 60_000.0),
-            ("back-after-seconds", self.back_after, self.seconds),
-            ("cut-seconds", self.cut, self.seconds)) if value is not None and not 0.0 <= value <= most]
+        faults += [f"--{name} {value:g} is not from {least:g} to {most:g}" for name, value, least, most in (
+            ("delay-ms", self.delay_ms, 0.0, 10_000.0),
+            ("down-after-ms", self.down_after_ms, 1.0, 60_000.0),  # Sentinel takes whole ones, and no zero
+            ("back-after-seconds", self.back_after, 0.0, self.seconds),
+            ("cut-seconds", self.cut, 0.0, self.seconds)) if value is not None and not least <= value <= most]
         if not 0.0 <= self.prefill <= 1.0:
             faults.append(f"--prefill {self.prefill:g} is no share from 0 to 1")
         if not 0.01 <= self.replica_speed < 1.0:
