@@ -9,13 +9,14 @@ its stdin, each answered by `ok`:
     flow          it passes again, what was held back first
 
 It ends with its stdin. No more than `MOST_BYTES` are held a direction: the sender then has to wait, as it has
-to for a network.
+to for a network. No more connections than `--most` are open at a time: the next waits until one has ended.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import resource
 import socket
 import sys
 import threading
@@ -26,6 +27,8 @@ __all__ = ["main"]
 
 MOST_BYTES = 256 * 1024**2
 MOST_CONNECTIONS = 64
+_BACKLOG = 511
+"""Of connections that come at the same moment, as Redis' own."""
 _BLOCK_BYTES = 65_536
 _CONNECT_SECONDS = 5.0
 
@@ -42,8 +45,10 @@ class _Line:
 class _Direction:
     """One direction of a connection: what is read is written later, in its order."""
 
-    def __init__(self, line: _Line, source: socket.socket, sink: socket.socket, *, is_delayed: bool) -> None:
+    def __init__(self, line: _Line, source: socket.socket, sink: socket.socket, places: threading.Semaphore,
+                 *, is_delayed: bool) -> None:
         self._line, self._source, self._sink, self._is_delayed = line, source, sink, is_delayed
+        self._places = places
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._bytes = 0
@@ -82,28 +87,37 @@ class _Direction:
                 for one in (self._source, self._sink):
                     with contextlib.suppress(OSError):
                         one.shutdown(socket.SHUT_RDWR)
+                self._places.release()
                 return
             with self._changed:
                 self._bytes -= len(data)
                 self._changed.notify_all()
 
 
-def _serve(listening: socket.socket, to_port: int, line: _Line) -> None:
-    connections = 0
-    while connections < MOST_CONNECTIONS:
+def _serve(listening: socket.socket, to_port: int, line: _Line, most: int) -> None:
+    places = threading.Semaphore(2 * most)  # a connection has as many directions
+    while True:
+        for _ in range(2):
+            places.acquire()
         client, _ = listening.accept()
         try:
             target = socket.create_connection(("127.0.0.1", to_port), timeout=_CONNECT_SECONDS)
         except OSError:
             client.close()  # as a refused connection
+            places.release(2)
             continue
-        connections += 1
         target.settimeout(None)
         for one in (client, target):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _Direction(line, target, client, is_delayed=True).start()
-        _Direction(line, client, target, is_delayed=False).start()
-    listening.close()
+        _Direction(line, target, client, places, is_delayed=True).start()
+        _Direction(line, client, target, places, is_delayed=False).start()
+
+
+def _allow_sockets() -> None:
+    """As many files as the system lets us open: each connection is two of them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS: not without a limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _obey(words: list[str], line: _Line) -> str:
@@ -125,11 +139,13 @@ def main() -> int:
     parser.add_argument("--to", type=int, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--most", type=int, default=MOST_CONNECTIONS)
     options = parser.parse_args()
     line = _Line(options.delay)
-    listening = socket.create_server(("127.0.0.1", options.port))
+    _allow_sockets()
+    listening = socket.create_server(("127.0.0.1", options.port), backlog=_BACKLOG)
     print(listening.getsockname()[1], flush=True)
-    threading.Thread(target=_serve, args=(listening, options.to, line), daemon=True).start()
+    threading.Thread(target=_serve, args=(listening, options.to, line, options.most), daemon=True).start()
     for order in sys.stdin:
         print(_obey(order.split(), line), flush=True)
     return 0

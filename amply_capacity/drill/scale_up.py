@@ -9,6 +9,7 @@ import redis
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.drill.companion import Companion
+from amply_capacity.drill.proxy import MOST_CONNECTIONS
 from amply_capacity.drill.stage import Stage
 from amply_capacity.target.configuration import Settings, server_lines
 from amply_capacity.target.described import PRIMARY, REPLICA, Node
@@ -67,6 +68,7 @@ def _take_port(stage: Stage, old: Node, new: Node) -> int:
             client.config_set(setting, old.port)
         except redis.ResponseError:  # before Redis 7 it is fixed
             stage.link = stage.companions.enter_context(Companion(
-                "proxy", "--to", str(new.port), "--port", str(old.port), directory=stage.scratch))
+                "proxy", "--to", str(new.port), "--port", str(old.port),
+                "--most", str(stage.request.users + MOST_CONNECTIONS), directory=stage.scratch))
             stage.link.read()
     return old.port

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from amply_capacity.drill.companion import Companion
+from amply_capacity.drill.proxy import MOST_CONNECTIONS
 from amply_capacity.errors import AmplyError
 
 
@@ -98,6 +99,44 @@ def test_where_no_target_is_the_connection_closes(proxy: Companion, listening: s
     with (socket.create_connection(address, timeout=10.0) as client,
           contextlib.suppress(ConnectionResetError)):
         assert client.recv(1) == b""
+
+
+def _opened(port: int, listening: socket.socket, open_: contextlib.ExitStack) -> tuple[
+        socket.socket, socket.socket]:
+    """A connection through the proxy: the client's end, and the target's."""
+    client = open_.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10.0))
+    target, _ = listening.accept()
+    return client, open_.enter_context(target)
+
+
+def test_connections_that_have_ended_do_not_count(proxy: Companion, listening: socket.socket) -> None:
+    port = int(proxy.read())
+    for _ in range(MOST_CONNECTIONS + 10):
+        with contextlib.ExitStack() as open_:
+            client, target = _opened(port, listening, open_)
+            client.sendall(b"one")
+            assert _read(target, 3) == b"one"
+
+
+def test_a_hundred_users_pass_and_who_is_too_many_waits_for_a_place(
+        listening: socket.socket, tmp_path: Path) -> None:
+    to = str(listening.getsockname()[1])
+    with (Companion("proxy", "--to", to, "--most", "100", directory=tmp_path) as proxy,
+          contextlib.ExitStack() as open_):
+        port = int(proxy.read())
+        pairs = [_opened(port, listening, open_) for _ in range(100)]
+        for client, target in pairs:
+            target.sendall(b"one")
+            assert _read(client, 3) == b"one"
+        waiting = open_.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10.0))
+        listening.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+        listening.settimeout(10.0)
+        pairs[0][0].close()
+        target = open_.enter_context(listening.accept()[0])
+        waiting.sendall(b"late")
+        assert _read(target, 4) == b"late"
 
 
 def test_an_order_that_it_does_not_know_and_a_program_that_is_gone_are_errors(proxy: Companion) -> None:
