@@ -71,10 +71,10 @@ def check_writes(primaries: Sequence[Primary], journal: Journal, filled_in: Sequ
     Raises TargetError where a server does not answer.
     """
     strings, members, counters = _by_kind(journal.writes)
-    checked_s = time.time()
     standing = look(primaries, strings=strings, members=members, counters=counters,
                     present=[key for key in filled_in if _is_untouched(strings.get(key, ()))])
-    return judge_writes(journal, standing, windows, broke_s, checked_s)
+    # After the look, which may be long: what ended by itself meanwhile is not lost.
+    return judge_writes(journal, standing, windows, broke_s, time.time())
 
 
 def judge_writes(journal: Journal, standing: Standing, windows: Mapping[str, float], broke_s: float,
