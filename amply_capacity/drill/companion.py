@@ -18,13 +18,16 @@ _PATIENCE_SECONDS = 10.0
 
 
 class Companion:
-    """A module run as a program: it hears lines, answers each, and ends with its stdin."""
+    """A module run as a program: it hears lines, answers each, and ends with its stdin.
+
+    That is also its end where we are killed: it has the time to put right what it does to others.
+    """
 
     def __init__(self, module: str, *arguments: str, directory: Path) -> None:
-        """Start it in that directory. To be called from the main thread: it ends with whichever calls."""
+        """Start it in that directory."""
         self._name = module
         self._process = process.spawn([sys.executable, "-m", f"amply_capacity.drill.{module}", *arguments],
-                                      directory, stays=False, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                      directory, stays=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     @property
     def pid(self) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from locust_process import wait_until
 
 from amply_capacity.run.reader import read_run
+from amply_capacity.run.writer import is_being_written
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target import guard
 from amply_capacity.target.endpoint import connect
@@ -59,6 +63,35 @@ def test_a_drill_on_a_cluster_of_ours_gives_it_back_whole_and_says_why_it_did_no
         assert client.keys() == ["mine"]
     for stage in ("filling in the keys", "the load runs", "failover requested", "not completed"):
         assert stage in answer.err
+
+
+def _stands_still(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def _runs_freely(pid: int) -> bool:
+    """Whether it stands still at none of many looks."""
+    for _ in range(30):
+        if _stands_still(pid):
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_drill_that_is_killed_leaves_no_replica_standing_still(
+        pair: clusters.Cluster, tmp_path: Path) -> None:
+    replica = next(node.pid for node in pair.nodes if node.role == "replica")
+    command = [sys.executable, "-m", "amply_capacity.cli", "drill", "slow-replica", "--target", "pair",
+               "--seconds", "60", "--cut-seconds", "40", "--replica-speed", "0.02", "--population", "20",
+               "--prefill", "0", "--run-dir", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as drilling:
+        try:
+            wait_until(lambda: drilling.poll() is not None or _stands_still(replica), "a slow replica")
+        finally:
+            drilling.kill()
+    assert drilling.returncode == -9, "it ended by itself"
+    wait_until(lambda: _runs_freely(replica), "a replica that runs freely")
+    wait_until(lambda: not is_being_written(tmp_path / "run"), "the end of its load's run")
 
 
 def test_a_server_that_is_not_marked_for_drills_is_refused(amply: Callable, plain_redis: Callable[..., int],
