@@ -39,8 +39,8 @@ _LAST_SECONDS = 1.0
 def hold_drill(request: DrillRequest) -> DrillResult:
     """Hold the drill; its answer, which also stands in its run.
 
-    The stage is cleared however it ends, also by Ctrl-C or SIGTERM. Raises AmplyError where it cannot be
-    held.
+    The stage is cleared however it ends, also by Ctrl-C, SIGTERM or SIGHUP. Raises AmplyError where it
+    cannot be held.
     """
     request.check()
     run = request.run_dir or free_run_directory(request.scenario)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while what was begun is put right: they wait."""
+"""Ctrl-C, SIGTERM and SIGHUP while what was begun is put right: they wait."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ __all__ = ["undisturbed"]
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within: both signals are ignored. Does nothing outside the main thread, which alone gets them."""
+    """Within: these signals are ignored. Does nothing outside the main thread, which alone gets them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN)
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

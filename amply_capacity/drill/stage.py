@@ -104,7 +104,8 @@ class Stage:
 
     def say(self, text: str) -> None:
         """Progress on stderr."""
-        say(f"drill  {time.monotonic() - self._began:5.1f} s  {text}")
+        with contextlib.suppress(OSError):  # nobody reads it any more: putting right goes on all the same
+            say(f"drill  {time.monotonic() - self._began:5.1f} s  {text}")
 
     def note(self, name: str, kind: str = DRILL, /, **detail: Any) -> float:
         """Note that something happened now; the moment."""

@@ -148,22 +148,26 @@ def free_port(*, with_bus: bool = False) -> int:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Within: a SIGTERM ends the program as an exception does, so that what is half made is unmade.
+    """Within: a SIGTERM, or the SIGHUP of a terminal that is closed, ends the program as an exception does,
+    so that what is half made is unmade.
 
-    Does nothing in a thread, or where the signal is ignored, by the wish of whoever started us.
+    Does nothing in a thread, nor for a signal that is ignored, by the wish of whoever started us (`nohup`).
     """
-    def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + signal.SIGTERM)
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
 
-    before = signal.getsignal(signal.SIGTERM)
-    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
 
 
 def die_with(parent: int) -> None:  # pragma: no cover - runs in the child between fork and exec

@@ -147,7 +147,7 @@ def test_a_cluster_of_which_only_sentinels_are_left_is_shown_as_down_and_goes_do
     assert not (CLUSTERS_DIR / name).exists()
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_start_leaves_neither_servers_nor_directory(name: str, asked: signal.Signals) -> None:
     command = [sys.executable, "-m", "amply_capacity.cli", "cluster", "up", name, "--topology", "replicated"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:

@@ -119,10 +119,13 @@ def test_a_generator_that_is_killed_leaves_a_drill_and_a_run_that_can_be_read(tm
     assert (servers_of_ours(), cluster_directories(), _children()) == (servers, directories, children)
 
 
-def test_ctrl_c_clears_the_stage_and_leaves_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGINT, KeyboardInterrupt),
+                                                   (signal.SIGHUP, SystemExit)])
+def test_ctrl_c_and_a_closed_terminal_clear_the_stage_and_leave_the_run(
+        tmp_path: Path, number: signal.Signals, ends_with: type[BaseException]) -> None:
     servers, directories, children = servers_of_ours(), cluster_directories(), _children()
-    thread = _while_loading(lambda _: os.kill(os.getpid(), signal.SIGINT), after_seconds=0.3)
-    with pytest.raises(KeyboardInterrupt):
+    thread = _while_loading(lambda _: os.kill(os.getpid(), number), after_seconds=0.3)
+    with pytest.raises(ends_with):
         hold_drill(DrillRequest("crash", seconds=60, prefill=0.0, run_dir=tmp_path / "run"))
     thread.join()
     assert (servers_of_ours(), cluster_directories(), _children()) == (servers, directories, children)
