@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,7 +21,7 @@ from amply_capacity.target.cluster import Cluster, all_clusters, find_cluster
 from amply_capacity.target.deny_list import production_word, read_deny_list
 from amply_capacity.target.endpoint import Endpoint, connect, explained, parse_endpoint
 from amply_capacity.target.keyspace import clean, foreign_keys, has_volatile_foreign_key, remove_keys
-from amply_capacity.target.lease import lease_holder, lock_holder
+from amply_capacity.target.lease import DRILL_LOCK, lease_holder, lock_holder
 from amply_capacity.target.mark import (
     MARK_KEY,
     Mark,
@@ -159,8 +160,12 @@ def lock_path(cluster: Cluster) -> Path:
 
 
 def _check_nobody_loads(target: Target, primaries: tuple[Primary, ...]) -> None:
-    holder = (lock_holder(lock_path(target.cluster)) if target.cluster is not None
-              else lease_holder(lease_seat(primaries).client))
+    cluster = target.cluster
+    if cluster is None:
+        holder = lease_holder(lease_seat(primaries).client)
+    else:  # a drill loads what it holds itself, with a load test that it starts
+        holder = lock_holder(lock_path(cluster)) or lock_holder(
+            cluster.directory / DRILL_LOCK, besides=(os.getpid(), os.getppid()))
     if holder:
         raise being_loaded(target, holder)
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -88,25 +89,33 @@ def lock(path: Path) -> TextIOWrapper:
         return file
 
 
-def lock_holder(path: Path) -> str | None:
-    """Who loads a cluster of ours and since when, in words; None where nobody does."""
+def lock_holder(path: Path, besides: Collection[int] = ()) -> str | None:
+    """Who holds a cluster of ours and since when, in words; None for nobody, and for these processes."""
     try:
         with path.open(encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return _in_words(file.read())
+                content = file.read()
+                return None if _pid(content) in besides else _in_words(content)
     except FileNotFoundError:
         pass
     return None
 
 
-def _who() -> dict[str, str]:
+def _who() -> dict[str, Any]:
     name = _UNKNOWN
     with contextlib.suppress(OSError, KeyError):  # a container's user need not have a name
         name = getpass.getuser()
     return {"who": f"{name}@{socket.gethostname()}, process {os.getpid()}",
-            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", "pid": os.getpid()}
+
+
+def _pid(content: str) -> int | None:
+    try:
+        return int(json.loads(content)["pid"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _in_words(content: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +108,23 @@ def test_the_only_server_of_a_drill_may_be_gone_while_another_cluster_is_started
             assert stage.bring_back(node).is_alive
         assert stage.cluster.directory.exists() != own
         assert not (stage.cluster.directory / DRILL_LOCK).exists()
+
+
+def test_a_drills_cluster_is_loaded_by_nobody_but_the_drill_until_it_is_given_back() -> None:
+    def asked(name: str, between: str) -> tuple[int, str]:
+        """Whether it may be loaded: by a process that we start, or by one that another starts in between."""
+        command = f"{sys.executable} -m amply_capacity.cli target check {name}"
+        words = ["sh", "-c", between.format(command)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    with _cluster() as cluster:
+        with set_up(DrillRequest(kind="crash", target=cluster.name)):
+            assert asked(cluster.name, "exec {}")[0] == 0
+            code, words = asked(cluster.name, "{}; exit $?")
+            assert code == 1
+            assert f"it is being loaded by {getpass.getuser()}@" in words
+        assert asked(cluster.name, "{}; exit $?")[0] == 0
 
 
 @pytest.mark.parametrize("safe", [False, True], ids=["plain", "tls-auth"])
