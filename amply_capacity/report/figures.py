@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.catalog.nodes import node_type
-from amply_capacity.report.bought import is_serverless
+from amply_capacity.errors import BadInput
+from amply_capacity.report.bought import is_serverless, node_name
 from amply_capacity.report.knee_figure import knee_of_run, latency_against_load
 from amply_capacity.report.look import (
     ACCENT,
@@ -60,6 +61,9 @@ Plan = Mapping[str, Any]
 def headroom(plan: Plan) -> Picture:
     """How much of each limit of the chosen node type is needed until the review: median, 5–95 % of worlds."""
     rows = sorted((row for row in plan["headroom"] if row["available"]), key=_share)
+    if not rows:
+        raise BadInput("there is no limit to be near to", got=node_name(plan["chosen"]),
+                       do="nothing: AWS gives a serverless cache what it needs")
     names = [CONSTRAINTS.get(row["constraint"], row["constraint"]) for row in rows]
     mid = np.array([100.0 * row["needed_mid"] / row["available"] for row in rows])
     low = np.array([100.0 * row["needed_low"] / row["available"] for row in rows])

@@ -72,11 +72,15 @@ class Session:
         return self.opening()._repr_markdown_()
 
     def opening(self) -> Opening | Text:
-        """The decision in a sentence or three, and why to read it with care."""
+        """The decision in a sentence or three, and why to read it with care; or why there is none."""
         if self.run.is_production:
             return _of_production(self.run)
-        return Opening(conclusion(self.plan), self._origin,
-                       cautions(self.run, self.plan["chosen"]["engine"], _today()))
+        try:
+            plan = self.plan
+        except BadRun as error:
+            return _not_drawn(error)
+        return Opening(conclusion(plan), self._origin,
+                       cautions(self.run, plan["chosen"]["engine"], _today()))
 
     def run_summary(self) -> Opening | Text:
         """What the run was, in a sentence."""
@@ -166,9 +170,13 @@ class Session:
         """Which limit binds which node type, month by month."""
         return self._of_throughput(lambda answer: throughput_figure.binding(answer, self._today))
 
-    def what_if(self) -> WhatIf:
-        """Sliders over the demand, and the decision that follows from it and the run."""
-        asked = WhatIf(digest(self.run), load_demand(self.demand), read_calibrations())
+    def what_if(self) -> WhatIf | Text:
+        """Sliders over the demand, and the decision that follows from it and the run, or why there is none.
+        """
+        try:
+            asked = WhatIf(digest(self.run), load_demand(self.demand), read_calibrations())
+        except BadRun as error:
+            return _not_drawn(error)
         self._live.follow("what if", lambda: asked.rest_on(digest(self.run)))
         return asked
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from amply_capacity.errors import BadRun
 from amply_capacity.files import EXAMPLE_RUN
 from amply_capacity.report import tables
+from amply_capacity.report.bought import bought, is_serverless
 from amply_capacity.report.document import month_text
 from amply_capacity.report.ledger_figure import track_record_text
 from amply_capacity.report.live import Html, as_text
@@ -70,7 +71,6 @@ class Start:
         """The questions of the notebooks, in their order."""
         yield Question("01_run_review.ipynb", "Run review", "What was recorded, and can it be believed?",
                        _review(run_row(self.session.run)))
-        plan = self.session.plan
         for file, title, asked, answer in (
             ("02_node_sizing.ipynb", "Node sizing", "Which node type carries the demand, and what binds?",
              _sizing),
@@ -79,9 +79,10 @@ class Start:
              _cost),
         ):
             try:
-                yield Question(file, title, asked, answer(plan))
+                words = answer(self.session.plan)
             except BadRun as error:
-                yield Question(file, title, asked, f"No answer: {error.what}.")
+                words = f"No answer: {error.what}."
+            yield Question(file, title, asked, words)
         yield Question("05_prediction_check.ipynb", "Prediction check", "How good were the predictions?",
                        track_record_text(open_ledger().entries))
 
@@ -111,8 +112,10 @@ def _review(row: Mapping[str, Any]) -> str:
 def _sizing(plan: Mapping[str, Any]) -> str:
     chosen = plan["chosen"]
     withheld = "Not to be decided yet. So far: " if plan["withheld"] else ""
+    if is_serverless(chosen):
+        return f"{withheld}{bought(chosen)}, which has no node that could be too small."
     left = "" if chosen["headroom_percent"] is None else f", {chosen['headroom_percent']:.0f} % of it left"
-    return (f"{withheld}{chosen['shards'] * (1 + chosen['replicas'])} × {chosen['node_type']}. Tightest is "
+    return (f"{withheld}{bought(chosen)}. Tightest is "
             f"{chosen['binding'].replace('_', ' ')}{left} in {month_text(plan['fits_in_month'])}.")
 
 

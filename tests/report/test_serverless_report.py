@@ -8,11 +8,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from amply_capacity.errors import BadInput
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
-from amply_capacity.report import tables
+from amply_capacity.report import figures, tables
 from amply_capacity.report.document import Document, conclusion, document_of
 from amply_capacity.report.files import FORMATS, write_report
+from amply_capacity.report.notebooks import open_session
 from amply_capacity.report.schema import report_schema
+from amply_capacity.report.start import Start
 from amply_capacity.report.text import plan_text
 
 
@@ -37,6 +40,17 @@ def test_it_is_said_without_nodes_and_replicas(serverless_document: Document) ->
     assert "serverless" in text
     assert "Serverless" in tables.ranked(plan).to_html()
     assert tables.headroom(plan).data.empty
+    with pytest.raises(BadInput, match="no limit to be near to"):
+        figures.headroom(plan)
+
+
+def test_a_meeting_opens_on_it(serverless_document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Start(open_session(EXAMPLE_RUN), [], True)
+    monkeypatch.setitem(start.session.__dict__, "plan", serverless_document.content["plan"])
+    answers = {one.title: one.answer for one in start.answered()}
+    assert answers["Node sizing"] == "Serverless, which has no node that could be too small."
+    assert not [answer for answer in answers.values() if "None" in answer]
+    assert "Serverless" in start.opening()._repr_html_()
 
 
 def test_every_format_without_nodes_holds_to_the_schema(serverless_document: Document,

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN, NOTEBOOKS_DIR, RUNS_DIR
+from amply_capacity.report.notebooks import Text
 from amply_capacity.report.start import MOST_RUNS, Start, open_start
+from amply_capacity.report.what_if import WhatIf
 from amply_capacity.run.reader import read_run
 
 pytestmark = pytest.mark.xdist_group("start")
@@ -90,3 +92,24 @@ def test_where_production_was_chosen_what_it_cannot_answer_is_said(monkeypatch: 
     assert answers[0].startswith("An import: ")
     assert all("No answer: " in one and "no operations" in one for one in answers[1:4])
     assert "days of production" in start.opening()._repr_markdown_()
+    asked = start.session.what_if()
+    assert isinstance(asked, Text)
+    assert "no operations" in asked.markdown
+
+
+def test_where_a_run_cannot_carry_a_plan_that_is_said_where_the_answers_were(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = tmp_path / "sessions"
+    shutil.copytree(EXAMPLE_RUN, copied)
+    requests = read_run(copied).requests
+    requests[requests["use_case"] == "sessions"].to_parquet(copied / "requests.parquet", index=False)
+    monkeypatch.setenv("AMPLY_RUN", str(copied))
+    start = open_start()
+    assert start.opening()._repr_markdown_().startswith("> **Not drawn:** ")
+    answers = [one.answer for one in start.answered()]
+    assert answers[0].startswith("A complete run of mixed")
+    assert all(one.startswith("No answer: ") for one in answers[1:4])
+    assert "intervals held the truth" in answers[4]
+    asked = start.session.what_if()
+    assert isinstance(asked, WhatIf)
+    assert answers[1].removeprefix("No answer: ").rstrip(".") in asked.table()
