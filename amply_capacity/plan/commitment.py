@@ -16,7 +16,7 @@ from amply_capacity.plan.projection import Path
 from amply_capacity.plan.reservations import covers, units_of
 from amply_capacity.plan.worlds import Floats
 
-__all__ = ["Commitment", "committed_usd", "mean_usd", "months_held"]
+__all__ = ["Commitment", "committed_usd", "mean_usd", "months_held", "own_usd"]
 
 Bools = NDArray[np.bool_]
 _ALL = slice(None)
@@ -81,6 +81,17 @@ def mean_usd(option: Option, commitment: Commitment, review_months: int, holds: 
         types = commitment.path.types.take(worlds, axis=0)[:, :held]
         usd[outgrown] += (more[types] * short[outgrown]).sum(axis=1)
     return np.asarray(usd / months)
+
+
+def own_usd(option: Option, horizon_months: int, holds: Bools) -> float:
+    """What of `mean_usd` is paid for the option itself, expected: what a fall of its price takes a share of.
+
+    `holds` is where it is enough while it is held, (worlds, months held). A reservation is paid to its end,
+    on demand only months in which it is enough; the way afterwards is the same for every option.
+    """
+    worlds, held = holds.shape
+    paid = worlds * held if term_months(option.term) else int(np.count_nonzero(holds))
+    return float(option.usd_per_month * paid / (worlds * horizon_months))
 
 
 def months_held(term: str, review_months: int, horizon_months: int) -> int:

@@ -207,7 +207,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         worlds=drawn,
         influences=() if is_draft else influences(choice, demand, figures, drawn),
         runner_up=None if second is None else ranked[place_of[second.option]],
-        reversal=None if is_draft else reversal(choice, demand, figures, drawn),
+        reversal=None if is_draft else reversal(choice, demand, figures, need, drawn),
         strategies=() if is_draft else tuple(strategies(case)),
         withheld=None if is_draft else withheld(way, demand, figures, drawn),
         nodes=nodes,

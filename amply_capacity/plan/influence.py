@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.interval import Interval
 from amply_capacity.model.node_speed import cpu_factor
+from amply_capacity.plan.commitment import months_held, own_usd
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.measured import Measured
+from amply_capacity.plan.needs import Needs
+from amply_capacity.plan.options import Option
 from amply_capacity.plan.regret import Choice
+from amply_capacity.plan.serverless_option import ServerlessOption
+from amply_capacity.plan.sizing import fits
 from amply_capacity.plan.worlds import Floats, Worlds
 
 __all__ = [
@@ -52,7 +57,9 @@ class Reversal:
     """What would have to change for the runner-up to be chosen."""
 
     price_percent: float
-    """Its nodes' price has to fall by that much; all else as it is."""
+    """Its own price has to fall by that much while it is held; all else as it is, and the way afterwards too.
+    More than 100 where it would not win even if it cost nothing.
+    """
     number: str | None
     """The number that most decides between the two, where one value of it turns the choice."""
     threshold: float | None
@@ -76,18 +83,31 @@ def influences(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds
     return tuple(sorted(found, key=lambda one: -one.usd_per_month))
 
 
-def reversal(choice: Choice, demand: Demand, figures: Measured, worlds: Worlds) -> Reversal | None:
+def reversal(choice: Choice, demand: Demand, figures: Measured, need: Needs,
+             worlds: Worlds) -> Reversal | None:
     """None without a runner-up."""
     other = choice.runner_up
     if other is None:
         return None
     ahead = other.usd - choice.chosen.usd
-    fall = 100.0 * float(ahead.mean()) / other.node_usd
+    fall = 100.0 * float(ahead.mean()) / _own_usd(other.option, demand, need)
     turns = [(abs(slope), name, value, is_above) for name, interval in _uncertain(demand, figures)
              if (turn := _turn(ahead, worlds.scores(name), interval)) is not None
              for slope, value, is_above in [turn]] if worlds.count >= FEWEST_WORLDS else []
     _, name, value, is_above = max(turns, default=(0.0, None, None, None))
     return Reversal(fall, name, value, is_above)
+
+
+def _own_usd(option: Option | ServerlessOption, demand: Demand, need: Needs) -> float:
+    """What is paid for it while it is held, the expected mean of the horizon's months."""
+    horizon = demand.plan.horizon_months
+    review = min(demand.plan.review_months, horizon)
+    if isinstance(option, ServerlessOption):
+        return float(option.need.usd[:, :review].sum(axis=1).mean()) / horizon
+    while_held = slice(1, months_held(option.term, review, horizon) + 1)
+    holds = fits(option.node, demand, need, while_held, shards=option.shards, replicas=option.replicas,
+                 engine=option.engine)
+    return own_usd(option, horizon, holds)
 
 
 def _worth(costs: Floats, scores: Floats) -> float:

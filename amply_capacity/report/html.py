@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from amply_capacity.report import figures
-from amply_capacity.report.bought import bought, is_serverless, node_name
+from amply_capacity.report.bought import bought, is_serverless, node_name, would_win
 from amply_capacity.report.document import Document, month_text
 from amply_capacity.report.drawing import Pictures
 from amply_capacity.report.layout_replica import topic_keys
@@ -38,7 +38,7 @@ def render_html(document: Document, pictures: Pictures | None = None) -> str:
     environment.filters |= {"month": month_text, "usd": usd, "amount": _amount, "constraint": _constraint,
                             "assumed": assumed, "signed": _signed, "breakeven": _break_even, "item": _item,
                             "groupby_kind": _by_kind, "spread": _spread, "bought": bought,
-                            "node_name": node_name}
+                            "node_name": node_name, "would_win": would_win}
     plan = document.content["plan"]
     drawn, sources = pictures or Pictures(document), sources_of(document.content)
     return environment.get_template("report.html").render(

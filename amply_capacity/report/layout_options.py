@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from amply_capacity.report.bought import bought, is_serverless, node_name
+from amply_capacity.report.bought import bought, is_serverless, node_name, would_win
 from amply_capacity.report.cells import NOTHING, Cell, change, money, month, name, percent, share, words
 from amply_capacity.report.layout import Column, Row, Said, Section, Table
 from amply_capacity.report.layout_plan import constraint
 from amply_capacity.report.money import usd
-from amply_capacity.report.numbers import assumed
 from amply_capacity.report.sources import Sources
 
 __all__ = ["alternatives_section", "excuses_section", "ways_section"]
@@ -58,7 +57,7 @@ def alternatives_section(plan: Plan, sources: Sources) -> Section:
                  "the same worlds, with what goes wrong on it in dollars.", keys)]
     if second is not None:
         other = f"{node_name(second)} ({second['engine']})"
-        said.append(Said(f"The runner-up is {other}: {_turns(second)}.", keys))
+        said.append(Said(f"The runner-up is {other}: {would_win(second['would_win_if'])}.", keys))
     for one in plan["alternatives"]:
         said.append(Said(f"{one['engine'].capitalize()} on {one['node_type']} would cost "
                          f"{usd(one['usd_per_month'])} a month ({change(one['difference_usd']).text}); "
@@ -115,14 +114,6 @@ def _way(one: Mapping[str, Any], *, is_own: bool, keys: tuple[str, ...]) -> Row:
     changes = Cell(one["changes"] or "nothing", detail=one["note"])
     return Row((called, money(one["usd_first_month"]), expected, spread, *beside, changes), keys,
                is_marked=is_own)
-
-
-def _turns(second: Mapping[str, Any]) -> str:
-    wins = second["would_win_if"]
-    text = f"it would win if its price fell by {percent(wins['price_fall_percent']).text}"
-    if wins["number"]:
-        text += f", or with {_number_name(wins['number'])} {wins['wins']} {assumed(wins['threshold'])}"
-    return text
 
 
 def _number_name(dotted: str) -> str:

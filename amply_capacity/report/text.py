@@ -11,7 +11,7 @@ import pandas as pd
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.evidence import Evidence
-from amply_capacity.report.bought import node_name
+from amply_capacity.report.bought import node_name, would_win
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
 from amply_capacity.report.replica_sentences import beside_the_verdict
@@ -63,11 +63,8 @@ def _ways(plan: Mapping[str, Any]) -> list[str]:
                          f"{one['changes']}")
     second = plan["runner_up"]
     if second is not None:
-        wins = second["would_win_if"]
-        lines += ["", f"Runner-up: {node_name(second)}, {second['engine']}; it would win if its price fell "
-                      f"by {wins['price_fall_percent']:.0f} %"
-                      + (f", or with {wins['number']} {wins['wins']} {wins['threshold']:,.4g}"
-                         if wins["number"] else "")]
+        lines += ["", f"Runner-up: {node_name(second)}, {second['engine']}; "
+                      f"{would_win(second['would_win_if'])}"]
     lines += [f"Worth knowing: {one['number']} ({usd(one['worth_usd_per_month'])} a month): {one['how']}"
               for one in plan["influences"][:3]]
     return lines

@@ -15,6 +15,7 @@ from amply_capacity.model.latency import operation_table
 from amply_capacity.plan.cost import nodes_bill
 from amply_capacity.report import tables
 from amply_capacity.report.bill_text import bill_text
+from amply_capacity.report.bought import would_win
 from amply_capacity.report.document import conclusion
 from amply_capacity.report.money import usd
 from amply_capacity.report.numbers import plain
@@ -47,6 +48,18 @@ def test_a_bill_shows_lines_sources_sum_and_what_is_not_in_it() -> None:
         assert f"source: {line['source']}, as of {line['as_of']}" in text
     for note in bill["notes"]:
         assert note in text
+
+
+@pytest.mark.parametrize(("fall", "number", "text"), [
+    (5.88, None, "it would win if its price fell by 5.9 %"),
+    (0.17, "users.registered", "it would win if its price fell by 0.2 %, or with users: registered above "
+                               "40,780"),
+    (130.0, "users.registered", "it would win with users: registered above 40,780, but at no price"),
+    (130.0, None, "it would not win even if it cost nothing")])
+def test_what_turns_the_choice_is_never_a_fall_of_more_than_the_price(
+        fall: float, number: str | None, text: str) -> None:
+    assert would_win({"price_fall_percent": fall, "number": number, "threshold": number and 40_780.4,
+                      "wins": number and "above"}) == text
 
 
 def test_a_plans_text_shows_its_conclusion_limits_and_months(plan: dict[str, Any]) -> None:
