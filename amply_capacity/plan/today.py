@@ -58,9 +58,9 @@ def today(demand: Demand, need: Needs, months: Sequence[str]) -> Today:
     """`months` names the months of the plan, the first after today's."""
     cluster = demand.cluster
     node = nodes.node_type(cluster.node_type)
-    by_month = fits(node, demand, need)[:, 1:].mean(axis=0)
+    by_month = fits(node, demand, need, replicas=cluster.replicas, engine=cluster.engine)[:, 1:].mean(axis=0)
     return Today(
         bill=nodes_bill(cluster.region, cluster.engine, cluster.node_type, 1, cluster.replicas, cluster.term),
-        fit=fit_of(node, demand, need, 0),
+        fit=fit_of(node, demand, need, 0, replicas=cluster.replicas, engine=cluster.engine),
         months=tuple(zip(months, map(float, by_month), strict=True)),
     )

@@ -88,6 +88,25 @@ def test_todays_micro_carries_the_example_and_is_outgrown_within_it(plan: Plans)
     assert first.act_by == made.today.short_from < first.month
 
 
+def test_today_is_sized_on_its_own_engine(plan: Plans) -> None:
+    """The run is one of Redis. What is chosen has today's memory limit and engine, so it lasts as long."""
+    made = plan({"cluster.engine": "valkey"})
+    assert made.chosen.bill.node_type == "cache.t4g.micro"
+    assert made.upgrades[0].constraint == "memory"
+    assert made.today.short_from == made.upgrades[0].act_by == "2027-08"
+    assert plan({"cluster.engine": "redis"}).today.short_from == "2027-07"
+
+
+def test_today_sends_to_each_of_its_replicas(plan: Plans) -> None:
+    network = []
+    for replicas in (1, 2, 3):
+        made = plan({"cluster.replicas": replicas}, worlds=100).today.fit
+        network.append(next(one.needed for one in made.constraints if one.constraint == "network"))
+    more = network[1] - network[0]
+    assert more > 0.2 * network[0]
+    assert network[2] == pytest.approx(network[0] + 2 * more, rel=0.02)
+
+
 def test_a_micro_that_is_too_small_is_excused_by_its_memory_and_by_how_much(whole_plan: Plans) -> None:
     made = whole_plan({"users.registered": 150_000})
     reasons = {excuse.node_type: excuse for excuse in made.excuses}
