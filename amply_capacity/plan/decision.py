@@ -251,8 +251,7 @@ def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds,
     verdict = decide(demand, float(usd[found.place]), avoided[:, 0],
                      list(zip(months, map(float, pays), strict=True)))
     if verdict.replicas != today_has:
-        most = max(demand.allowed.replicas, verdict.replicas)
-        found = choose((0,) if verdict.replicas == 0 else tuple(range(1, most + 1)))
+        found = choose((0,) if verdict.replicas == 0 else tuple(range(1, demand.allowed.replicas + 1)))
         verdict = replace(verdict, replicas=found.way.options[found.place].replicas)
     return found, verdict
 

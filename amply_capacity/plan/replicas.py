@@ -166,16 +166,22 @@ def decide(demand: Demand, usd_per_month: float, avoided_usd: Floats,
            months: Sequence[tuple[str, float]]) -> ReplicaDecision:
     """The verdict for the first month from what is avoided in each world (`avoided_usd`, shape (worlds,)).
 
-    Undecided keeps today's count of replicas, and the note `verdict` says so.
+    Undecided keeps today's count of replicas, and the note `verdict` says so. No verdict lifts the demand's
+    limit: where it asks for more, the note `allowed` says so.
     """
     probability = float(np.mean(avoided_usd > usd_per_month))
     verdict = verdict_of(probability)
-    today = demand.cluster.replicas
-    replicas = {"add": max(today, 1), "do not add": 0}.get(verdict, today)
+    today, most = demand.cluster.replicas, demand.allowed.replicas
+    asked = {"add": max(today, 1), "do not add": 0}.get(verdict, today)
+    replicas = min(asked, most)
     values, notes = break_even(demand, usd_per_month)
     if verdict == "undecided":
-        notes["verdict"] = (f"a probability between {LEAVE_UP_TO} and {ADD_FROM} decides nothing: "
-                            f"today's number of replicas, {today}, is kept")
+        notes["verdict"] = (f"a probability between {LEAVE_UP_TO} and {ADD_FROM} decides nothing: today's "
+                            f"number of replicas, {today}, {'is' if replicas == today else 'would be'} kept")
+    if replicas < asked:
+        limit = f"{most} replica{'s' * (most > 1)} at most" if most else "no replica"
+        run = f", and {today} of each shard {'run' if today > 1 else 'runs'} today" if today else ""
+        notes["allowed"] = f"the demand allows {limit}{run}"
     low, mid, high = np.quantile(avoided_usd, [0.05, 0.5, 0.95])
     return ReplicaDecision(verdict, probability, replicas, usd_per_month, float(low), float(mid), float(high),
                            values, notes, tuple(months), medial(demand))

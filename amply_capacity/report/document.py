@@ -76,6 +76,11 @@ def conclusion(plan: Mapping[str, Any]) -> str:
         "undecided": f"Whether a replica pays is undecided ({share} say yes), so today's number, "
                      f"{replica['replicas']}, stays.",
     }
+    if limit := replica["break_even_notes"].get("allowed"):
+        verdicts |= {
+            "add": f"A replica would save more than it costs in {share}, but {limit}.",
+            "undecided": f"Whether a replica pays is undecided ({share} say yes), and {limit}.",
+        }
     parts = [first, "It keeps its data in several zones and grows by itself: there is no replica to pay for "
                     "and no type to outgrow, and the bill follows the load."]
     if not is_serverless(chosen):

@@ -26,8 +26,11 @@ Plan = Mapping[str, Any]
 def headline(plan: Plan) -> str:
     """The decision in one sentence: the verdict, how sure it is, and what would turn it."""
     replica = plan["replica"]
-    begins = {"add": "Add a replica", "do not add": "Do not add a replica",
-              "undecided": "Whether a replica pays is undecided"}[replica["verdict"]]
+    limit = replica["break_even_notes"].get("allowed")
+    begins = {"add": f"A replica would pay, but {limit}" if limit else "Add a replica",
+              "do not add": "Do not add a replica",
+              "undecided": "Whether a replica pays is undecided" + (f", and {limit}" if limit else ""),
+              }[replica["verdict"]]
     said = (f"{begins}: it saves more than its {usd(replica['usd_per_month'])} a month in "
             f"{100 * replica['probability']:.0f} % of the worlds")
     even = replica["break_even"]["failures_per_year"]

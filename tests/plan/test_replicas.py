@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from amply_capacity.plan.bill import Bill
 from amply_capacity.plan.decision import Plan
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.outages import avoided_usd_per_month
@@ -93,6 +94,32 @@ def test_undecided_keeps_todays_replicas_and_says_so(
     decision = decide(demand({"cluster.replicas": today}), PRICE, paid, [])
     assert decision.replicas == replicas
     assert ("verdict" in decision.notes) == (decision.verdict == "undecided") == (share == 0.5)
+
+
+@pytest.mark.parametrize(("share", "today", "allowed", "replicas", "note"), [
+    (1.0, 0, 0, 0, "the demand allows no replica"),
+    (0.5, 1, 0, 0, "the demand allows no replica, and 1 of each shard runs today"),
+    (1.0, 2, 1, 1, "the demand allows 1 replica at most, and 2 of each shard run today"),
+    (0.5, 4, 3, 3, "the demand allows 3 replicas at most, and 4 of each shard run today"),
+    (1.0, 0, 1, 1, None), (0.5, 3, 3, 3, None), (0.0, 4, 3, 0, None)])
+def test_no_verdict_lifts_the_demands_limit(demand: Demands, share: float, today: int, allowed: int,
+                                            replicas: int, note: str | None) -> None:
+    paid = np.where(np.arange(100) < 100 * share, 2 * PRICE, 0.0)
+    decision = decide(demand({"cluster.replicas": today, "allowed.replicas": allowed}), PRICE, paid, [])
+    assert (decision.replicas, decision.notes.get("allowed")) == (replicas, note)
+    if share == 0.5:
+        assert decision.notes["verdict"].endswith("would be kept" if note else "is kept")
+
+
+@pytest.mark.parametrize(("today", "allowed", "usd_per_minute", "verdict"), [
+    (0, 0, 500, "add"), (1, 0, 8, "undecided"), (4, 3, 8, "undecided"), (4, 3, 500, "add")])
+def test_a_plan_buys_no_replica_that_the_demand_does_not_allow(
+        plan: Plans, today: int, allowed: int, usd_per_minute: float, verdict: str) -> None:
+    made = plan({"cluster.replicas": today, "allowed.replicas": allowed,
+                 "money.usd_per_downtime_minute": usd_per_minute})
+    assert made.replica.verdict == verdict
+    assert made.replica.replicas == made.chosen.bill.replicas == allowed
+    assert {one.bill.replicas for one in made.ranked if isinstance(one.bill, Bill)} == {allowed}
 
 
 def test_the_verdict_flips_with_the_cost_of_a_minute(plan: Plans) -> None:

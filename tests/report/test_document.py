@@ -63,6 +63,19 @@ def test_each_verdict_has_its_words(plan: dict[str, Any], verdict: str, words: s
     assert words in conclusion(plan)
 
 
+@pytest.mark.parametrize(("verdict", "words"), [
+    ("add", "A replica would save more than it costs in 90 % of the worlds, but the demand allows no "
+            "replica."),
+    ("undecided", "Whether a replica pays is undecided (90 % of the worlds say yes), and the demand allows "
+                  "no replica."),
+])
+def test_the_conclusion_asks_for_no_replica_that_is_not_allowed(
+        plan: dict[str, Any], verdict: str, words: str) -> None:
+    plan["replica"] |= {"verdict": verdict, "probability": 0.9, "replicas": 0}
+    plan["replica"]["break_even_notes"]["allowed"] = "the demand allows no replica"
+    assert words in conclusion(plan)
+
+
 def test_without_an_upgrade_the_conclusion_says_so(plan: dict[str, Any]) -> None:
     plan["upgrades"] = []
     assert conclusion(plan).endswith("No upgrade is in sight for 36 months.")

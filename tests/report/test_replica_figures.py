@@ -127,6 +127,17 @@ def test_the_headline_is_one_sentence_with_the_verdict_and_where_it_turns(
     assert headline(known).endswith("at no failure rate at the medians.")
 
 
+@pytest.mark.parametrize(("verdict", "begins"), [
+    ("add", "A replica would pay, but the demand allows no replica: it saves more than its"),
+    ("undecided", "Whether a replica pays is undecided, and the demand allows no replica: it saves"),
+])
+def test_the_headline_asks_for_no_replica_that_is_not_allowed(
+        known: dict[str, Any], verdict: str, begins: str) -> None:
+    known["replica"] |= {"verdict": verdict}
+    known["replica"]["break_even_notes"]["allowed"] = "the demand allows no replica"
+    assert headline(known).startswith(begins)
+
+
 def test_what_stands_beside_is_said_by_topic(known: dict[str, Any]) -> None:
     said = beside_the_verdict(known)
     assert set(said) == {"turn", "setups", "after_failover", "reads", "shards", "learned"}
