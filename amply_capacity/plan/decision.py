@@ -196,7 +196,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
         upgrades=() if serverless else upgrades(taken, way.options, months, found.place,
                                                 demand.plan.confidence, short_of),
         today=today(demand, need, months),
-        alternatives=_alternatives(demand, ranked[0].bill),
+        alternatives=_alternatives(demand, figures, ranked[0].bill),
         objectives=objectives(demand, figures),
         assumptions=assumptions(demand, figures, calibrations, learned),
         needs=need,
@@ -269,7 +269,8 @@ def _nothing_fits(sold: Sequence[Offer], demand: Demand, need: Needs) -> BadInpu
                        f"{more}, or split the users over several clusters")
 
 
-def _alternatives(demand: Demand, chosen: Bill | ServerlessBill) -> tuple[dict[str, Any], ...]:
+def _alternatives(demand: Demand, figures: Measured,
+                  chosen: Bill | ServerlessBill) -> tuple[dict[str, Any], ...]:
     """The chosen node type in an engine that may not be chosen, where the region sells that."""
     if isinstance(chosen, ServerlessBill):  # the strategies show the other engine
         return ()
@@ -289,6 +290,7 @@ def _alternatives(demand: Demand, chosen: Bill | ServerlessBill) -> tuple[dict[s
             "term": chosen.term,
             "usd_per_month": usd,
             "difference_usd": round(usd - chosen.usd_per_month, 4),
-            "note": f"no run was made on {engine}: its bytes per key and CPU per command are not measured",
+            "note": f"its bytes per key and CPU per command are {'' if engine == figures.engine else 'not '}"
+                    f"measured: the figures are of a run on {figures.engine}",
         })
     return tuple(found)

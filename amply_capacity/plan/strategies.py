@@ -186,6 +186,7 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
             continue
         way = way_of(sold, case.demand, case.need.of_worlds(case.first_worlds), case.chosen.replicas)
         yield Strategy(name, what, way.path_usd(),
+                       "its bytes and CPU are measured" if engine == case.figures.engine else
                        "its bytes and CPU are not measured: a wide prior stands for them",
                        f"test the application on {engine}")
 

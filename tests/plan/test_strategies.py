@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 
-from amply_capacity.plan.decision import Plan
+from amply_capacity.model.evidence import Evidence
+from amply_capacity.plan.decision import Plan, make_plan
+from amply_capacity.plan.demand import Demand
 
+Demands = Callable[..., Demand]
+Runs = Callable[..., Evidence]
 Plans = Callable[..., Plan]
 STEADY: dict[str, object] = {"users.registered": 5_000, "users.growth_percent_per_month": 0,
                              "plan.horizon_months": 36}
@@ -53,6 +58,22 @@ def test_valkey_costs_a_fifth_less_on_the_same_nodes(whole_plan: Plans) -> None:
     assert ways["go to valkey"]["usd_first_month"] == pytest.approx(0.8 * 12.41, rel=1e-3)
     assert ways["go to valkey"]["probability_cheaper"] == 1.0
     assert "not measured" in ways["go to valkey"]["note"]
+
+
+@pytest.mark.parametrize(("server", "engine", "is_measured"), [
+    ("valkey 8.0.1", "redis", True), ("redis 7.0.15", "valkey", True), ("redis 7.0.15", "redis", False),
+    ("valkey 8.0.1", "valkey", False)])
+def test_the_other_engine_is_called_measured_where_the_run_is_of_it(
+        evidence: Runs, demand: Demands, server: str, engine: str, is_measured: bool) -> None:
+    other = "valkey" if engine == "redis" else "redis"
+    made = make_plan([evidence(server=server)], demand({**STEADY, "cluster.engine": engine}),
+                     start=date(2026, 11, 23), worlds=100)
+    (alternative,) = made.alternatives
+    assert alternative["engine"] == other
+    known = "measured" if is_measured else "not measured"
+    assert alternative["note"] == (f"its bytes per key and CPU per command are {known}: the figures are of a "
+                                   f"run on {server.partition(' ')[0]}")
+    assert by_name(made)[f"go to {other}"]["note"].startswith(f"its bytes and CPU are {known}")
 
 
 def test_big_from_the_start_costs_more_until_the_end(whole_plan: Plans) -> None:
