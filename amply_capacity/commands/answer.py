@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any
 
@@ -23,12 +23,15 @@ def print_answer(as_json: bool, content: dict[str, Any], text: str) -> None:
     print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
 
 
-def warn_of_old_prices(content: Any) -> None:
-    """A line on stderr where a price in the answer is older than 180 days, or bears no date."""
+def warn_of_old_prices(content: Any, dates: Iterable[str] = ()) -> None:
+    """A line on stderr where a price in the answer is older than 180 days, or bears no date.
+
+    `dates` are those of prices that the answer rests on and does not list.
+    """
     from amply_capacity.catalog.price_age import price_age
     from amply_capacity.progress import say
 
-    warning = price_age(_dates(content), _today()).warning
+    warning = price_age([*_dates(content), *dates], _today()).warning
     if warning is not None:
         say(warning)
 

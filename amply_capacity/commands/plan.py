@@ -43,11 +43,12 @@ def plan(
                        got=f"{len(run or [])} runs, {'a' if demand else 'no'} demand file",
                        do="give --run and --demand, or a table with --fleet")
     from amply_capacity.report.document import plan_of
+    from amply_capacity.report.plan_prices import price_dates
     from amply_capacity.report.text import plan_text
 
     made = plan_of(run, demand, worlds=worlds or 10_000, seed=seed).as_json()
     print_answer(json_, made, plan_text(made))
-    warn_of_old_prices(made["bill"])
+    warn_of_old_prices(made["bill"], price_dates(made))
 
 
 def _fleet(file: Path, worlds: int | None, seed: int, as_json: bool) -> None:

@@ -29,6 +29,7 @@ def report(
     """
     from amply_capacity.report.document import document_of
     from amply_capacity.report.files import check_place, write_formats
+    from amply_capacity.report.plan_prices import price_dates
 
     formats = check_place(out, format_.split(","))
     document = document_of(run, demand, seed=seed)
@@ -39,7 +40,8 @@ def report(
                    for one in written.failures],
     }
     print_answer(json_, content, "\n".join(map(str, written.paths)))
-    warn_of_old_prices(document.content["plan"]["bill"])
+    made = document.content["plan"]
+    warn_of_old_prices(made["bill"], price_dates(made))
     if written.failures:
         print(f"amply-capacity: {written.failed_text()}", file=sys.stderr)
         raise typer.Exit(1)

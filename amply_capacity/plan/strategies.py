@@ -168,7 +168,7 @@ def _reserved(case: Case) -> Iterator[Strategy]:
                                                           f"{len(case.months)}")
         else:
             held = replace(chosen, term=term, node_usd_per_month=price.usd_per_month)
-            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0, holds),
+            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0, holds), price.caveat,
                            changes=f"binds for {months} months and cannot be cancelled")
 
 

@@ -32,7 +32,17 @@ class TermPrice:
     source: str | None
     as_of: str | None
     inferred: bool = False
-    """Whether a figure is arithmetic from other prices."""
+    """Whether a figure is arithmetic from other prices; `basis` says which, and how."""
+    basis: str = ""
+    """How figures that were not read directly came about; empty where all were."""
+
+    @property
+    def caveat(self) -> str:
+        """How far a reservation's price may be trusted: its day, and whether it is inferred; else empty."""
+        if self.months is None or self.as_of is None:
+            return ""
+        dated = "bears no date" if self.as_of == "undated" else f"is as of {self.as_of}"
+        return f"its price {dated}" + (", inferred at least in part" if self.inferred else "")
 
 
 def term_prices(region: str, engine: str, node_type: str) -> Mapping[str, TermPrice]:
@@ -62,7 +72,7 @@ def term_prices(region: str, engine: str, node_type: str) -> Mapping[str, TermPr
 def _priced(found: Price) -> TermPrice:
     usd = Holding(found, Decimal(1)).usd_per_month
     return TermPrice(found.term, term_months(found.term), float(usd), found.hourly_usd, found.upfront_usd,
-                     None, found.source, found.as_of, found.inferred)
+                     None, found.source, found.as_of, found.inferred, found.basis)
 
 
 def _unknown(term: str, months: int | None, reason: str) -> TermPrice:

@@ -24,7 +24,8 @@ def ways_section(plan: Plan, sources: Sources) -> Section | None:
     """The plan's own way through the months beside those that people ask for; None in a draft."""
     if not plan["strategies"]:
         return None
-    keys = (*sources.prices(), *sources.inputs("users", "activity", "money", "plan", "sampling"))
+    keys = (*sources.prices(), *sources.reserved(),
+            *sources.inputs("users", "activity", "money", "plan", "sampling"))
     priced = [one for one in plan["strategies"] if one["usd_total_expected"] is not None]
     cheapest = min(priced, key=lambda one: float(one["usd_total_expected"]))
     own = plan["strategies"][0]

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from amply_capacity.catalog import prices
 from amply_capacity.catalog.nodes import NodeType, node_types
 from amply_capacity.report.cells import Cell, given, money, words
+from amply_capacity.report.plan_prices import asked_prices, reserved_prices
 
 __all__ = ["KINDS", "Source", "Sources", "sources_of"]
 
@@ -102,8 +102,12 @@ class Sources:
         return self._found([("price", source or "", as_of or "")])
 
     def prices(self) -> Keys:
-        """All prices of the region."""
+        """All prices of the region, at the demand's terms."""
         return self._found([("prices",)])
+
+    def reserved(self) -> Keys:
+        """The prices of the reservations among the other ways."""
+        return self._found(name for name in self._keys if name[0] == "reserved")
 
     def node(self, node_type: str) -> Keys:
         """What a node type has."""
@@ -179,6 +183,7 @@ def _facts(plan: Mapping[str, Any]) -> Iterator[Fact]:
         yield [("price", source, as_of)], "prices", words("; ".join(shown)), source, as_of
     if region := _region(plan):
         yield region
+    yield from _reserved(plan)
     yield from _node_types(plan)
 
 
@@ -198,19 +203,34 @@ def _node_types(plan: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _region(plan: Mapping[str, Any]) -> Fact | None:
-    """The whole price list of the region, from which options and strategies are priced."""
-    region = plan["chosen"]["region"]
-    named = {plan["chosen"]["engine"], *(one["engine"] for one in plan["ranked"])}
-    engines = [engine for engine in prices.ENGINES if engine in named]
-    if region not in prices.regions():
-        return None
-    found = [price for engine in engines for price in prices.offered(region, engine)]
-    dates = sorted({price.as_of for price in found})
+    """The whole price list of the region at the demand's terms, from which options are priced."""
+    asked = asked_prices(plan)
+    dates = sorted({price.as_of or "undated" for _, price in asked})
     if not dates:
         return None
+    engines = list(dict.fromkeys(called.rpartition(", ")[2] for called, _ in asked))
+    terms = list(dict.fromkeys(price.term for _, price in asked))
+    at = "" if terms == ["on_demand"] else f", {', '.join(terms).replace('_', ' ')}"
+    inferred = sum(price.inferred for _, price in asked)
+    said = f"{inferred:,} of {len(asked):,} inferred at least in part" if inferred else ""
     dated = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return ([("prices",)], f"prices of all node types in {region}, {' and '.join(engines)}", words(""),
-            "AWS' price list, each with its own source: `amply-capacity prices show`", dated)
+    return ([("prices",)],
+            f"prices of all node types in {plan['chosen']['region']}, {' and '.join(engines)}{at}",
+            words(said), "AWS' price list, each with its own source: `amply-capacity prices show`", dated)
+
+
+def _reserved(plan: Mapping[str, Any]) -> Iterator[Fact]:
+    """What reserving the best nodes is priced from."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for _, price in (found := reserved_prices(plan)):
+        source, basis = price.source or "", price.basis
+        source = source if basis in ("", source) else f"{source} ({basis})"
+        marked = ", inferred at least in part" if price.inferred else ""
+        groups.setdefault((source, price.as_of or "undated"), []).append(
+            f"{price.term.replace('_', ' ')}: {money(price.usd_per_month).text} a month{marked}")
+    for (source, as_of), shown in groups.items():
+        yield ([("reserved", source, as_of)], f"prices of {found[0][0]}, reserved", words("; ".join(shown)),
+               source, as_of)
 
 
 def _demand_tables(plan: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, Any]]]]:

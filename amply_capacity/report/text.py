@@ -60,7 +60,7 @@ def _ways(plan: Mapping[str, Any]) -> list[str]:
         else:
             difference = "" if one["name"] == "plan" else f"{one['difference_expected']:+,.0f}"
             lines.append(f"  {one['name']:<26} {usd(one['usd_total_expected']):>12} {difference:>10}  "
-                         f"{one['changes']}")
+                         f"{'; '.join(filter(None, (one['changes'], one['note'])))}")
     second = plan["runner_up"]
     if second is not None:
         lines += ["", f"Runner-up: {node_name(second)}, {second['engine']}; "

@@ -55,6 +55,24 @@ def test_a_price_that_is_arithmetic_or_lacks_its_split_says_so() -> None:
     assert unsplit.usd_per_month == pytest.approx(730 * 0.0827656012)
 
 
+@pytest.mark.parametrize(("term", "caveat"), [
+    ("on_demand", ""),
+    ("1yr_no", "its price is as of 2025-04-24"),
+    ("1yr_all", "its price is as of 2024-10-07, inferred at least in part"),
+    ("3yr_all", "its price is as of 2025-04-24")])
+def test_a_reservations_price_tells_its_day_and_whether_it_is_inferred(term: str, caveat: str) -> None:
+    found = term_prices("us-east-1", "redis", "cache.t4g.micro")[term]
+    assert found.caveat == caveat
+    assert found.inferred == ("inferred" in caveat)
+    assert not found.inferred or "INFERRED" in found.basis
+
+
+def test_a_reservations_price_without_a_date_says_so() -> None:
+    (name, *_) = [found.node_type for found in prices() if (found.region, found.engine, found.term) == (
+        "us-east-1", "valkey", "3yr_all") and found.as_of == "undated"]
+    assert term_prices("us-east-1", "valkey", name)["3yr_all"].caveat == "its price bears no date"
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UnknownName, match=r"cache\.t3\.mikro"):
         term_prices("us-east-1", "redis", "cache.t3.mikro")

@@ -46,6 +46,12 @@ def test_a_reservation_saves_what_its_price_says(whole_plan: Plans) -> None:
     assert "cannot be cancelled" in all_upfront["changes"]
 
 
+def test_a_reservation_bears_the_day_of_its_price_and_whether_it_is_inferred(whole_plan: Plans) -> None:
+    ways = by_name(whole_plan({**STEADY, "allowed.node_types": ["cache.t4g.micro"]}))
+    assert ways["reserve 1yr_no"]["note"] == "its price is as of 2025-04-24"
+    assert ways["reserve 1yr_all"]["note"] == "its price is as of 2024-10-07, inferred at least in part"
+
+
 def test_one_that_binds_beyond_the_horizon_is_not_priced(whole_plan: Plans) -> None:
     way = by_name(whole_plan({"plan.horizon_months": 12}))["reserve 3yr_no"]
     assert way["usd_total"] is None
