@@ -30,7 +30,8 @@ def cost(
     reservation: Annotated[str | None, typer.Option(
         metavar="TYPE,COUNT,TERM",
         help="Reserved nodes that are there already, of any size of the family: cache.r7g.large,2,1yr_no; "
-             "a fourth word names another engine.")] = None,
+             "a fourth word names another engine. Their upfront fee is paid: a cash flow has renewals only."
+        )] = None,
     engine_version: Annotated[str | None, typer.Option(
         help="E.g. 5.0.6: an old one has a surcharge, Extended Support.")] = None,
     durability: Annotated[str | None, typer.Option(
@@ -53,7 +54,8 @@ def cost(
 ) -> None:
     """What nodes or a serverless cache cost a month, line by line, each with its source.
 
-    An upfront fee is spread over its term; --cash-flow-months shows when it is paid. What no source prices is
+    An upfront fee is spread over its term; --cash-flow-months shows when it is paid, and leaves out that of a
+    --reservation, which has been. What no source prices is
     named as absent, never counted as 0.
 
     Example: amply-capacity cost --region us-east-1 --engine redis --node-type cache.t3.micro --replicas 1

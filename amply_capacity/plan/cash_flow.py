@@ -1,12 +1,13 @@
 """What falls due month by month: upfront fees when they are paid, and again at the end of every term.
 
-A bill spreads an upfront fee over its term; a cash flow does not. What a last fee pays for after the months
-shown, and what a reservation binds to pay after them, is said beside it.
+A bill spreads an upfront fee over its term; a cash flow does not, and leaves out the fee of a reservation
+that is there already. What a last fee pays for after the months shown, and what a reservation binds to pay
+after them, is said beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,7 @@ from typing import Any
 from amply_capacity.catalog.faults import refuse
 from amply_capacity.catalog.prices import term_months
 from amply_capacity.errors import BadInput
-from amply_capacity.plan.bill import Absent, ServerlessBill, exact, rounded
+from amply_capacity.plan.bill import Absent, ServerlessBill, exact, plain, rounded
 from amply_capacity.plan.cost import nodes_faults
 from amply_capacity.plan.extras import Extras, cluster_extras
 from amply_capacity.plan.holdings import Holding, holdings, payments
@@ -54,6 +55,7 @@ class CashFlow:
     usd_committed_beyond: float
     """What reservations bind to pay by the hour after the last month."""
     absent: tuple[Absent, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def usd(self) -> float:
@@ -67,6 +69,7 @@ class CashFlow:
             "usd_prepaid_beyond": self.usd_prepaid_beyond if self.dues else None,
             "usd_committed_beyond": self.usd_committed_beyond if self.dues else None,
             "absent": [one.as_json() for one in self.absent],
+            "notes": list(self.notes),
         }
 
 
@@ -75,8 +78,9 @@ def nodes_cash_flow(region: str, engine: str, node_type: str, shards: int, repli
                     reservation: Reservation | None = None) -> CashFlow:
     """What the same cluster makes due in each of so many months from `start`'s on.
 
-    Reservations are bought in the first month and renewed at each end of their term. Raises as `nodes_bill`
-    does, and BadInput for an impossible number of months or an engine that ends before the last of them.
+    A `term` is bought in the first month and renewed at each of its ends; of a `reservation`, which is there
+    already, only renewals are due. Raises as `nodes_bill` does, and BadInput for an impossible number of
+    months or an engine that ends before the last of them.
     """
     asked = replace(extras or Extras(), month=start)
     last = month_after(start, max(months - 1, 0) if type(months) is int else 0)
@@ -84,6 +88,8 @@ def nodes_cash_flow(region: str, engine: str, node_type: str, shards: int, repli
             *nodes_faults(region, engine, node_type, shards, replicas, term, asked, reservation)])
     nodes = shards * (1 + replicas)
     held, _ = holdings(region, engine, node_type, nodes, term, reservation)
+    if reservation is not None:
+        held = (replace(held[0], is_there_already=True), *held[1:])
     paid = [payments(one, months) for one in held]
     known = [one for one in paid if one is not None]
     if len(known) < len(paid):
@@ -98,7 +104,8 @@ def nodes_cash_flow(region: str, engine: str, node_type: str, shards: int, repli
                         rounded(sum((one[i].upfront for one in known), Decimal())),
                         float(sum((exact(line.usd) for line in lines), Decimal()))))
     prepaid, committed = _beyond(held, months)
-    return CashFlow(tuple(dues), rounded(prepaid), rounded(committed), tuple(absent.values()))
+    return CashFlow(tuple(dues), rounded(prepaid), rounded(committed), tuple(absent.values()),
+                    tuple(note for one in held for note in _paid_already(one)))
 
 
 def serverless_cash_flow(bill: ServerlessBill, start: date, months: int) -> CashFlow:
@@ -136,9 +143,17 @@ def _beyond(held: Sequence[Holding], months: int) -> tuple[Decimal, Decimal]:
         term = term_months(one.price.term)
         if term is not None and one.price.hourly_usd is not None and one.price.upfront_usd is not None:
             rest = -months % term
-            prepaid += exact(one.price.upfront_usd) * one.nodes * rest / term
+            if not one.is_there_already or months > term:
+                prepaid += exact(one.price.upfront_usd) * one.nodes * rest / term
             committed += exact(one.price.hourly_usd) * one.node_hours * rest
     return prepaid, committed
+
+
+def _paid_already(one: Holding) -> Iterator[str]:
+    if one.is_there_already and one.price.upfront_usd:
+        fee = exact(one.price.upfront_usd) * one.nodes
+        yield (f"The reservation's upfront fee, {plain(fee)} USD, is paid already: it is not in here. Its "
+               "term is taken to begin with the first month, so it is renewed as late as can be.")
 
 
 def _no_split(one: Holding) -> Absent:

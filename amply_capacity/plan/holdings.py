@@ -24,6 +24,8 @@ class Holding:
 
     price: Price
     nodes: Decimal
+    is_there_already: bool = False
+    """Reserved before the first month: the upfront fee of its present term is paid."""
 
     @property
     def node_hours(self) -> Decimal:
@@ -97,14 +99,15 @@ def holding_lines(held: Holding) -> tuple[BillLine, ...]:
 def payments(held: Holding, months: int) -> tuple[Payment, ...] | None:
     """What falls due in each of so many months, bought at the start of the first and renewed at every end.
 
+    Of what is there already only the renewals fall due; its term is taken to begin with the first month, too.
     None where it is not known what of a reservation is paid upfront.
     """
     found, term = held.price, term_months(held.price.term)
     if found.hourly_usd is None or found.upfront_usd is None:
         return None
     hourly, fee = exact(found.hourly_usd) * held.node_hours, exact(found.upfront_usd) * held.nodes
-    return tuple(Payment(hourly, fee if term is not None and month % term == 0 else Decimal())
-                 for month in range(months))
+    fees = range(term if held.is_there_already else 0, months, term) if term is not None else ()
+    return tuple(Payment(hourly, fee if month in fees else Decimal()) for month in range(months))
 
 
 def _charges(held: Holding) -> Sequence[_Charge]:

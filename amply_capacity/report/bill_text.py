@@ -34,7 +34,7 @@ def cash_flow_text(flow: Mapping[str, Any]) -> str:
         lines.append(f"{_usd(flow['usd_prepaid_beyond'])} of it is paid upfront for months after the last")
     if flow["usd_committed_beyond"]:
         lines.append(f"{_usd(flow['usd_committed_beyond'])} by the hour is still to be paid after the last")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"note: {note}" for note in flow["notes"])])
 
 
 def _row(line: Mapping[str, Any], source: int) -> tuple[str, ...]:

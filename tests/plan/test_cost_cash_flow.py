@@ -58,12 +58,42 @@ def test_the_last_month_of_an_engine_bounds_the_months() -> None:
     assert len(flow.dues) == 13
 
 
-def test_a_reservation_is_due_beside_what_it_leaves_over() -> None:
+def test_a_reservation_that_is_there_is_due_when_it_is_renewed_beside_what_it_leaves_over() -> None:
     flow = nodes_cash_flow("us-east-1", "redis", "cache.r7g.xlarge", 1, 0, "on_demand", START, 13,
                            reservation=Reservation("redis", "cache.r7g.large", 1, "1yr_all"))
-    assert [due.usd_upfront for due in flow.dues] == [1227.802, *[0.0] * 11, 1227.802]
+    assert [due.usd_upfront for due in flow.dues] == [*[0.0] * 12, 1227.802]
     assert [due.usd_hourly for due in flow.dues] == pytest.approx([365 * 0.437] * 13)
     assert flow.usd_prepaid_beyond == pytest.approx(1227.802 * 11 / 12, abs=1e-4)
+
+
+def test_the_fee_of_a_reservation_that_is_there_is_not_due_again() -> None:
+    """It covers the node, so nothing is due within its three years; the bill still spreads the fee."""
+    asked = ("us-east-1", "redis", "cache.t3.micro", 1, 0, "on_demand")
+    there = Reservation("redis", "cache.t3.micro", 1, "3yr_all")
+    flow = nodes_cash_flow(*asked, START, 12, reservation=there)
+    assert [due.usd for due in flow.dues] == [0.0] * 12
+    assert (flow.usd, flow.usd_prepaid_beyond) == (0.0, 0.0)
+    assert flow.notes == (
+        "The reservation's upfront fee, 202 USD, is paid already: it is not in here. Its term is "
+        "taken to begin with the first month, so it is renewed as late as can be.",)
+    assert nodes_bill(*asked, reservation=there).usd_per_month == pytest.approx(202 / 36, abs=1e-4)
+    renewed = nodes_cash_flow(*asked, START, 40, reservation=there)
+    assert [due.usd for due in renewed.dues] == [*[0.0] * 36, 202.0, *[0.0] * 3]
+    assert renewed.usd_prepaid_beyond == pytest.approx(202 * 32 / 36, abs=1e-4)
+
+
+def test_of_a_partly_prepaid_reservation_the_hours_are_still_due() -> None:
+    flow = nodes_cash_flow("us-east-1", "redis", "cache.t3.micro", 1, 0, "on_demand", START, 6,
+                           reservation=Reservation("redis", "cache.t3.micro", 1, "1yr_partial"))
+    assert [due.usd for due in flow.dues] == pytest.approx([730 * 0.006] * 6)
+    assert flow.usd_committed_beyond == pytest.approx(6 * 730 * 0.006)
+    assert flow.usd_prepaid_beyond == 0.0
+
+
+@pytest.mark.parametrize("term", ["on_demand", "1yr_no", "1yr_all"])
+def test_what_is_bought_now_is_not_said_to_be_paid_already(term: str) -> None:
+    flow = nodes_cash_flow("us-east-1", "redis", "cache.t3.micro", 1, 0, term, START, 3)
+    assert flow.as_json()["notes"] == []
 
 
 def test_without_its_split_a_reservation_has_no_cash_flow_and_says_why() -> None:

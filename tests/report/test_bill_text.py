@@ -7,6 +7,7 @@ from datetime import date
 from amply_capacity.plan.cash_flow import nodes_cash_flow
 from amply_capacity.plan.cost import nodes_bill
 from amply_capacity.plan.extras import Extras
+from amply_capacity.plan.reservations import Reservation
 from amply_capacity.report.bill_text import bill_text, cash_flow_text
 
 
@@ -55,6 +56,14 @@ def test_a_cash_flow_shows_its_months_and_what_lies_beyond() -> None:
 def test_nothing_beyond_is_said_where_nothing_is() -> None:
     flow = nodes_cash_flow("us-east-1", "redis", "cache.t3.micro", 1, 0, "on_demand", date(2026, 12, 1), 2)
     assert "after the last" not in cash_flow_text(flow.as_json())
+
+
+def test_a_cash_flow_says_that_a_reservation_that_is_there_is_paid_already() -> None:
+    flow = nodes_cash_flow("us-east-1", "redis", "cache.t3.micro", 1, 0, "on_demand", date(2026, 12, 1), 12,
+                           reservation=Reservation("redis", "cache.t3.micro", 1, "3yr_all"))
+    lines = cash_flow_text(flow.as_json()).splitlines()
+    assert lines[1].split() == ["2026-12", "0.00", "0.00", "0.00", "0.00"]
+    assert lines[-1].startswith("note: The reservation's upfront fee, 202 USD, is paid already")
 
 
 def test_a_cash_flow_that_is_not_known_says_why() -> None:
