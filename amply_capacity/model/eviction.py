@@ -193,7 +193,9 @@ class _Game:
             mid = float(np.mean(values["seed"]))
             around = error + relative * mid + _OF_SEEDS * float(np.std(values["seed"], ddof=1))
             if values["part"]:  # which keys are in the sample, of a number that is not without end
-                spread = float(np.std(values["part"], ddof=1)) / math.sqrt(_PARTS)
+                known = [value for value in values["part"] if not math.isnan(value)]
+                # A single part that has a rate says nothing of how far parts lie apart.
+                spread = float(np.std(known, ddof=1)) / math.sqrt(len(known)) if len(known) > 1 else math.inf
                 around += _OF_PARTS * math.sqrt(1.0 - self._share) * spread
             edges = [*values["low"], *values["high"], mid]
             return Interval(max(min(edges) - around, 0.0), mid, max(edges) + around)

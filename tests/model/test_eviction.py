@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,6 +77,25 @@ def test_of_a_share_of_the_keys_the_whole_is_predicted() -> None:
     assert of_part.hit_rate.low <= of_all.hit_rate.mid <= of_part.hit_rate.high
     assert of_part.evictions.mid == pytest.approx(of_all.evictions.mid, rel=0.08)
     assert of_part.used_bytes == pytest.approx(of_all.used_bytes, rel=0.02)
+
+
+def test_parts_of_the_keys_without_a_read_say_nothing_of_the_spread() -> None:
+    """Three keys, each in a part of its own: a part misses once, and five parts have no rate."""
+    workload = workload_of(keys=3, count=60, rate=0.5)
+    found = predicted(workload, 100_000_000).hit_rate
+    reads = np.bincount(workload.commands.keys)
+    spread = float(np.std(1.0 - 1.0 / reads, ddof=1)) / math.sqrt(3)
+    assert found is not None
+    assert found.mid == pytest.approx(1.0 - 3 / 60)
+    assert found.low == pytest.approx(found.mid - 0.001 - 1.75 * math.sqrt(0.5) * spread)
+
+
+def test_where_one_part_alone_has_reads_the_rate_may_be_any() -> None:
+    found = predicted(workload_of(keys=1, count=60, rate=0.5), 100_000_000)
+    assert found.hit_rate is not None
+    assert (found.hit_rate.low, found.hit_rate.high) == (0.0, 1.0)
+    assert found.hit_rate.mid == pytest.approx(1.0 - 1 / 60)
+    assert found.evictions.high == 0.0
 
 
 def test_missing_reads_of_a_share_count_as_those_of_the_hottest_keys() -> None:
