@@ -46,8 +46,8 @@ def cpu_us_per_command(run: Run) -> Interval | None:
     rows = run.server[run.server["second"].between(first, last)].sort_values("second")
     needed = ["info_used_cpu_sys", "info_used_cpu_user", "info_total_commands_processed"]
     rows = rows.dropna(subset=needed)
-    changes = rows[["second"]].join(rows.groupby("node")[needed].diff())
-    changes = run.in_sound_samples(changes).dropna()
+    changes = rows.drop(columns=needed).join(rows.groupby("node")[needed].diff())
+    changes = run.in_sound_samples(changes).dropna(subset=needed)
     changes = changes[changes["info_total_commands_processed"] >= _FEWEST_COMMANDS_A_SECOND]
     if len(changes) < 3:
         return None

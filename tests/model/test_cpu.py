@@ -38,6 +38,19 @@ def test_seconds_that_differ_make_the_interval_wider_around_their_mean(make_run:
     assert cpu == cpu_us_per_command(make_run(server=uneven)), "the bootstrap has a fixed seed"
 
 
+def test_a_replicas_cpu_and_commands_are_not_the_primarys(make_run: Callable) -> None:
+    """A replica repeats the writes alone: here a tenth of the commands, at five times the cost of each."""
+    primary = [{**server_second(number), "role": "master"} for number in range(SECONDS + 2)]
+    replica = [{**server_second(number), "node": "127.0.0.1:7001", "role": "slave",
+                "info_total_commands_processed": 0.1 * COMMANDS_PER_SECOND * number,
+                "info_used_cpu_user": 0.5 * CPU_SECONDS_PER_SECOND * number, "info_used_cpu_sys": 0.0}
+               for number in range(SECONDS + 2)]
+    cpu = cpu_us_per_command(make_run(server=primary + replica))
+    assert cpu is not None
+    assert cpu.mid == pytest.approx(1e6 * CPU_SECONDS_PER_SECOND / COMMANDS_PER_SECOND)
+    assert cpu == cpu_us_per_command(make_run(server=primary))
+
+
 def test_an_idle_server_says_nothing_of_the_cost_of_a_command(make_run: Callable) -> None:
     idle = [{**server_second(number), "info_total_commands_processed": 10.0 * number}
             for number in range(SECONDS + 2)]
