@@ -30,7 +30,7 @@ _FEWEST_DAYS, _FEWEST_USUAL_DAYS = 3, 5
 _SATURDAY = 5
 _SUMMED = frozenset({"BytesUsedForCache", "CurrItems", "CurrVolatileItems", "CurrConnections"})
 """States that the shards have together; of others the highest counts."""
-_LOWEST = frozenset({"FreeableMemory", "CPUCreditBalance"})
+_LOWEST = frozenset({"FreeableMemory", "CPUCreditBalance", "CacheHitRate"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,13 @@ def test_shards_are_added_and_replicas_left_out(tmp_path: Path) -> None:
     assert rows["FreeableMemory"].unique().tolist() == [50.0]
 
 
+def test_a_shard_that_often_misses_is_found_beside_one_that_does_not(tmp_path: Path) -> None:
+    run = production(tmp_path / "run", {"a": {"CacheHitRate": 95.0}, "b": {"CacheHitRate": 60.0}},
+                     roles=("master", "master"), shards=2)
+    assert primaries(run)["CacheHitRate"].unique().tolist() == [60.0]
+    assert any("hit rate" in words for words in review_of(run).findings)
+
+
 def test_findings_say_how_often_and_when_first(tmp_path: Path) -> None:
     evicted = np.where(np.arange(HOURS.size) >= 100, 7.0, 0.0)
     cpu = np.where(HOURS == 30, 60.0, 5.0)
