@@ -3,15 +3,15 @@ words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amply_capacity.interval import Interval
 from amply_capacity.model.allocator import ALLOCATORS, BUNDLED
 from amply_capacity.model.eviction import Prediction, Setting, hit_rates
 from amply_capacity.model.layout import Layout
-from amply_capacity.model.layouts import allocator_named
+from amply_capacity.model.layouts import allocator_named, layout_of
 from amply_capacity.model.memory import Server, fixed_items
 from amply_capacity.model.workload import Workload, workload_of
 from amply_capacity.run.reader import Run
@@ -62,15 +62,16 @@ def answer(run: Run, question: Question, advance: Callable[[], object] = lambda:
     access."""
     setting = setting_of(run, question)
     workload = workload_of(run, setting.layout)
+    workload = replace(workload, assumptions=(*workload.assumptions, *_assumptions(_server(run))))
     predictions = hit_rates(workload, question.memories_bytes, setting, scale=question.scale, advance=advance)
     return Answer(predictions, setting, workload, question.scale)
 
 
 def setting_of(run: Run, question: Question) -> Setting:
     """The server that is asked about."""
-    server = run.manifest.get("server") or {}
+    server = _server(run)
     config = server.get("config") or {}
-    own = allocator_named(str(server.get("allocator")), Layout)
+    own = allocator_named(str(server.get("allocator")), _kind_of(server))
     allocator = ALLOCATORS[question.allocator] if question.allocator else own or BUNDLED
     layout = Layout(allocator)
     connections = question.connections if question.connections is not None else int(
@@ -84,6 +85,24 @@ def setting_of(run: Run, question: Question) -> Setting:
     fixed = Interval(*(sum(getattr(item.bytes, bound) for item in items) for bound in ("low", "mid", "high")))
     return Setting(layout, fixed, question.policy or config.get("maxmemory-policy") or _POLICY,
                    question.samples or int(config.get("maxmemory-samples") or _SAMPLES))
+
+
+def _server(run: Run) -> Mapping[str, Any]:
+    return run.manifest.get("server") or {}
+
+
+def _kind_of(server: Mapping[str, Any]) -> type[Layout]:
+    """The layout of the run's server; of one that does not tell its version, that of Redis 7.0."""
+    version = server.get("version")
+    return layout_of(str(server.get("engine")), str(version)) if version else Layout
+
+
+def _assumptions(server: Mapping[str, Any]) -> tuple[str, ...]:
+    """The emulator has the tables and the eviction of Redis 7.0 alone."""
+    if _kind_of(server) is Layout:
+        return ()
+    return (f"the server is {server.get('engine')} {server.get('version')}: its keys were sized, "
+            f"and evicted, as {Layout.name} does",)
 
 
 def _as_json(one: Prediction) -> dict[str, Any]:

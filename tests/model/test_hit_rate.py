@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,28 @@ def test_what_is_asked_for_comes_first(example: Run) -> None:
     assert (setting.policy, setting.samples, setting.layout.allocator.name) == ("allkeys-lru", 7, "bundled")
     more = setting_of(example, Question([PLENTY], connections=500))
     assert more.fixed_bytes.mid - setting.fixed_bytes.mid > 500 * 20_000
+
+
+def served_by(example: Run, **server: object) -> Run:
+    return replace(example, manifest={**example.manifest, "server": {**example.manifest["server"], **server}})
+
+
+@pytest.mark.parametrize(("engine", "version", "allocator"), [
+    ("redis", "6.2.14", "debian"), ("redis", "7.0.15", "debian"), ("redis", "7.2.4", "bundled"),
+    ("valkey", "8.0.1", "bundled")])
+def test_jemalloc_5_3_is_the_servers_own_from_7_2_on(example: Run, engine: str, version: str,
+                                                     allocator: str) -> None:
+    run = served_by(example, engine=engine, version=version, allocator="jemalloc-5.3.0")
+    assert setting_of(run, Question([PLENTY])).layout.allocator.name == allocator
+
+
+def test_a_server_other_than_the_emulated_one_is_an_assumption(example: Run) -> None:
+    words = "the server is valkey 8.0.1: its keys were sized, and evicted, as redis 7.0 does"
+    other = served_by(example, engine="valkey", version="8.0.1")
+    assert words in answer(other, Question([PLENTY])).as_json()["assumptions"]
+    for same in (example, served_by(example, engine=None, version=None)):
+        assert not any("the server is" in one
+                       for one in answer(same, Question([PLENTY])).as_json()["assumptions"])
 
 
 def test_the_keys_that_the_pre_fill_wrote_stand_before_the_first_access(example: Run,
