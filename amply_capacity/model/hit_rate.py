@@ -76,7 +76,8 @@ def setting_of(run: Run, question: Question) -> Setting:
     layout = Layout(allocator)
     connections = question.connections if question.connections is not None else int(
         run.manifest.get("locust_users") or 1)
-    kinds = float(len(run.commands)) or float(len((run.manifest.get("imported") or {}).get("ops") or ()))
+    imported = run.manifest.get("imported") or {}
+    kinds = float(run.commands["command"].nunique() or len(imported.get("ops") or ()))
     tracked = Interval(*(kinds + getattr(_OTHER_COMMANDS, bound) for bound in ("low", "mid", "high")))
     startup = server.get("used_memory_startup")
     items = fixed_items(layout, Server(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_run import command_stats
 
 from amply_capacity.files import EXAMPLE_RUN
 from amply_capacity.model.digest import hit_rate
@@ -72,6 +74,15 @@ def test_jemalloc_5_3_is_the_servers_own_from_7_2_on(example: Run, engine: str, 
                                                      allocator: str) -> None:
     run = served_by(example, engine=engine, version=version, allocator="jemalloc-5.3.0")
     assert setting_of(run, Question([PLENTY])).layout.allocator.name == allocator
+
+
+def test_a_command_counts_once_however_many_nodes_it_was_called_on(make_run: Callable[..., Run]) -> None:
+    """Each server keeps one histogram a command."""
+    stats = command_stats({"get": 1.0, "setex": 2.0, "incr": 1.0})
+    one, three = (setting_of(make_run(commands=[{**row, "node": f"127.0.0.1:{7000 + node}"}
+                                                for node in range(nodes) for row in stats]),
+                             Question([PLENTY])) for nodes in (1, 3))
+    assert three.fixed_bytes == one.fixed_bytes
 
 
 def test_a_server_other_than_the_emulated_one_is_an_assumption(example: Run) -> None:
