@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from amply_capacity.model import expiry
 from amply_capacity.model.expiry import standing_keys
 from amply_capacity.model.synthesis import KeyClass
 from bench.server import Wire
@@ -44,6 +45,20 @@ def test_counters_that_are_used_again_are_reclaimed_by_their_use() -> None:
     seldom, often = (standing_keys([KeyClass("rate", "counter", 1000, uses, 100, 60.0), sessions])[0]
                      for uses in (5.0, 200.0))
     assert often.unreclaimed.mid / often.live < seldom.unreclaimed.mid / seldom.live
+
+
+def test_of_more_than_can_be_played_a_share_says_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [*classes(30_000, 400.0, 100.0), KeyClass("asked", "cached", 4000, 40.0, 100, 100.0, zipf=0.9)]
+    whole = standing_keys(many)
+    monkeypatch.setattr(expiry, "_MOST_USES", 40_000)  # 91 s of them: before the first has expired
+    share = standing_keys(many)
+    for of_all, of_share in zip(whole, share, strict=True):
+        assert of_share.live == pytest.approx(of_all.live, rel=0.05)
+    passing, asked = 1, 2
+    assert whole[passing].unreclaimed.mid > 0.05 * whole[passing].live
+    for place in (passing, asked):
+        assert share[place].unreclaimed.mid == pytest.approx(whole[place].unreclaimed.mid, rel=0.15)
+        assert share[place].unreclaimed.low < whole[place].unreclaimed.mid < share[place].unreclaimed.high
 
 
 @pytest.mark.xdist_group("emulated")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from amply_capacity.files import DATA_DIR
-from amply_capacity.plan.demand import load_demand
+from amply_capacity.plan.demand import Demand, load_demand
 from amply_capacity.plan.key_classes import key_classes, unreclaimed_shares
 from amply_capacity.plan.memory import Median
 from amply_capacity.plan.workload import Workload, workload
@@ -42,3 +44,14 @@ def test_what_is_asked_for_again_and_what_is_not_wait_to_be_reclaimed(load: Work
     assert shares["sessions"].mid < 0.01
     for share in shares.values():
         assert share.low <= share.mid <= share.high
+
+
+def test_however_large_the_demand_a_tenth_or_two_of_its_keys_wait_to_be_reclaimed(
+        load: Workload, demand: Callable[..., Demand]) -> None:
+    """The cycle hurries where one in ten of what it looks at has expired; what it left is cleaner."""
+    large = workload(demand({"users.registered": 400_000}), Median())
+    shares = unreclaimed_shares(large)
+    live = {"sessions": 16 * 137_500.0, "results": 16 * 30_000.0}
+    unreclaimed = sum(shares[name].mid * keys for name, keys in live.items())
+    assert 0.05 < unreclaimed / (sum(live.values()) + unreclaimed) < 0.25
+    assert shares["results"].low > unreclaimed_shares(load)["results"].high
