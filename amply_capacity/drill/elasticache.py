@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from amply_capacity.aws.regions import chosen_region
 from amply_capacity.aws.session import client, explained
 from amply_capacity.drill.moment import FAILOVER, Moment
 from amply_capacity.errors import BadInput, Refused
@@ -43,14 +44,11 @@ class NodeGroup:
 
 
 def elasticache_client(region: str | None) -> Any:
-    """A boto3 client; the region is boto3's own where none is given. Raises BadInput where there is none."""
-    import boto3
+    """A boto3 client; the region is boto3's own where none is given.
 
-    chosen = region or boto3.Session().region_name
-    if chosen is None:
-        raise BadInput("the replication group's region is not known", got="no --region, no AWS_REGION",
-                       do="say --region, e.g. us-east-1")
-    return client("elasticache", chosen)
+    Raises BadInput where there is none or no such one, AmplyError for a profile that cannot be used.
+    """
+    return client("elasticache", chosen_region(region))
 
 
 def examine(elasticache: Any, replication_group: str, node_group: str, target: Endpoint) -> NodeGroup:

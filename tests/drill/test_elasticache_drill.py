@@ -11,12 +11,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from price_pages import set_environment
 
 from amply_capacity.drill import elasticache as aws
 from amply_capacity.drill.aws_failover import hold_test_failover
 from amply_capacity.drill.conduct import hold_drill
 from amply_capacity.drill.request import DrillRequest
-from amply_capacity.errors import AmplyError, BadInput, Refused
+from amply_capacity.errors import AmplyError, BadInput, Refused, UnknownName
 from amply_capacity.run.reader import read_run
 from amply_capacity.target import guard
 from amply_capacity.target.cluster import Cluster
@@ -155,9 +156,26 @@ def test_without_a_region_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     request = DrillRequest("failover", target="redis://127.0.0.1:1", replication_group=_GROUP, confirm=_GROUP)
-    with pytest.raises(BadInput, match="region is not known"):
+    with pytest.raises(BadInput, match=r"no AWS region is given.*AWS_DEFAULT_REGION"):
         hold_drill(request)
     assert aws.elasticache_client("eu-west-1").meta.region_name == "eu-west-1"
+    with pytest.raises(UnknownName, match=r"unknown region.*'eu-wast-1'.*eu-west-1"):
+        aws.elasticache_client("eu-wast-1")
+
+
+def test_a_drill_by_a_profile_that_cannot_be_used_says_so(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    set_environment(monkeypatch)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    request = DrillRequest("failover", target="redis://127.0.0.1:1", replication_group=_GROUP, confirm=_GROUP)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(AmplyError, match=r"profile cannot be used.*nobody"):
+        hold_drill(request)
+    monkeypatch.delenv("AWS_PROFILE")
+    (tmp_path / "config").write_text("this is no section")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(AmplyError, match=r"profile cannot be used.*config"):
+        hold_drill(request)
 
 
 def test_a_drill_on_elasticache_loads_asks_waits_looks_and_cleans_up(
