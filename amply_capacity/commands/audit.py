@@ -46,10 +46,11 @@ def audit(
     if file is not None:
         configuration = read_configuration(file)
     else:
+        from amply_capacity.aws.regions import chosen_region
         from amply_capacity.aws.session import client
         from amply_capacity.ops.live import Clients, read_live
 
-        at = circumstances.region
+        at = chosen_region(circumstances.region)
         clients = Clients(client("elasticache", at), client("cloudwatch", at), client("ec2", at))
         configuration = read_live(live or "", clients, at)
     found = audit_of(configuration, circumstances)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from price_pages import set_environment
 
 from amply_capacity.files import ROOT
 
@@ -84,6 +85,13 @@ def test_one_configuration_has_to_be_named(amply: Callable) -> None:
     amply("audit", SOUND, "--live", "x").assert_refused("a file and --live")
     amply("audit", "none.md").assert_refused("No such file")
     amply("audit", SOUND, "--region", "eu-wast-1").assert_refused("'eu-wast-1'", "eu-west-1")
+
+
+def test_a_live_cluster_in_a_region_that_is_none_is_refused_and_not_looked_for(
+        amply: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch)
+    refused = amply("audit", "--live", "shop", "--region", "us-est-1")
+    refused.assert_refused("unknown region", "'us-est-1'", "us-east-1")
 
 
 def test_a_live_cluster_without_credentials_is_refused(
