@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from amply_capacity.aws.policy import statement_line
+from amply_capacity.aws.policy import DECRYPT, SECRETS, statement_line
 from amply_capacity.aws.session import explained
 from amply_capacity.errors import AmplyError
 
@@ -25,6 +25,8 @@ _THROTTLED = frozenset({"Throttling", "ThrottlingException", "ThrottledException
                         "RequestLimitExceeded", "LimitExceededException"})
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
 _SKEWED_WORDS = ("Signature expired", "Signature not yet current")
+_KEYS_WORDS = ("Access to KMS is not allowed", DECRYPT)
+"""Of Secrets Manager, where the secret may be read and its key not be used."""
 _SIGNATURES_AGE_S = 300
 _WAITS_S = (15.0, 30.0, 60.0)
 _TIMES_ASKED = 3
@@ -107,12 +109,14 @@ def clock_skew_s(answer: Mapping[str, Any], now: datetime) -> float | None:
 def _precise(error: AmplyError, action: str) -> AmplyError:
     cause = error.__cause__
     code = code_of(cause)
-    if code in _DENIED:
-        return AmplyError(error.what, got=error.got,
-                          do=f"add {statement_line(action)} to the policy of this user or role; "
-                             "`amply-capacity aws policy` prints all that is needed")
     answer: Mapping[str, Any] = getattr(cause, "response", {})
     message = str(answer.get("Error", {}).get("Message", ""))
+    if code in _DENIED:
+        is_of_key = action == SECRETS and any(words in message for words in _KEYS_WORDS)
+        lacking = DECRYPT if is_of_key else action
+        return AmplyError(f"AWS does not allow {lacking}", got=error.got,
+                          do=f"add {statement_line(lacking)} to the policy of this user or role; "
+                             "`amply-capacity aws policy` prints all that is needed")
     if code in _SKEWED or message.startswith(_SKEWED_WORDS):
         return AmplyError("this machine's clock is wrong, so that AWS refuses its signatures",
                           got=_skew_text(answer), do="set the clock, e.g. by NTP, and try again")

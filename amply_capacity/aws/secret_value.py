@@ -11,14 +11,13 @@ import json
 from urllib.parse import urlencode
 
 from amply_capacity.aws.asking import asked
-from amply_capacity.aws.policy import CONNECT
+from amply_capacity.aws.policy import CONNECT, SECRETS
 from amply_capacity.aws.session import aws_session, client
 from amply_capacity.errors import BadInput
 
 __all__ = ["TOKEN_LIVES_S", "is_secret_arn", "read_secret", "signed_token"]
 
 TOKEN_LIVES_S = 900
-_GET = "secretsmanager:GetSecretValue"
 _PASSWORD_KEYS, _USER_KEYS = ("password", "token", "auth_token", "authToken"), ("username", "user")
 
 
@@ -34,7 +33,7 @@ def read_secret(arn: str) -> tuple[str | None, str]:
 
     The secret is the password alone, or a JSON object with `password` or `token`, and maybe `username`.
     """
-    with asked(_GET):
+    with asked(SECRETS):
         answer = client("secretsmanager", arn.split(":")[3]).get_secret_value(SecretId=arn)
     text = answer.get("SecretString")
     if not text:

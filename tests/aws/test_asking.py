@@ -10,6 +10,7 @@ import pytest
 from aws_here import clients
 
 from amply_capacity.aws.asking import asked, clock_skew_s, code_of, patiently
+from amply_capacity.aws.secret_value import read_secret
 from amply_capacity.errors import AmplyError
 from bench.aws_server import AwsServer, Fault
 
@@ -29,6 +30,19 @@ def test_a_missing_permission_is_named_with_the_line_of_the_policy(server: AwsSe
     assert json.loads(line) == {"Effect": "Allow", "Action": "elasticache:DescribeCacheClusters",
                                 "Resource": "*"}
     assert "amply-capacity aws policy" in text
+
+
+@pytest.mark.parametrize("message", [
+    "Access to KMS is not allowed", "User: u is not authorized to perform: kms:Decrypt on this resource"])
+def test_a_key_that_may_not_be_used_is_told_apart_from_the_secret(server: AwsServer, message: str) -> None:
+    server.faults.append(Fault("GetSecretValue", "AccessDeniedException", message=message))
+    with pytest.raises(AmplyError) as caught:
+        read_secret("arn:aws:secretsmanager:us-east-1:123456789012:secret:amply/redis-AbCdEf")
+    assert caught.value.what == "AWS does not allow kms:Decrypt"
+    assert caught.value.do is not None
+    line, _ = json.JSONDecoder().raw_decode(caught.value.do, caught.value.do.index("{"))
+    assert line == {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", "Condition": {
+        "StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}}
 
 
 @pytest.mark.parametrize(("ahead_s", "words"), [(900.0, "ahead of"), (-600.0, "behind")])

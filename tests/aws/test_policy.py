@@ -10,7 +10,15 @@ from functools import cache
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from amply_capacity.aws.policy import CALLS, CONNECT, DRILL, policy, policy_text, statement_line
+from amply_capacity.aws.policy import (
+    CALLS,
+    CONNECT,
+    DECRYPT,
+    DRILL,
+    policy,
+    policy_text,
+    statement_line,
+)
 from amply_capacity.files import ROOT
 
 SOURCES = sorted((ROOT / "amply_capacity").rglob("*.py"))
@@ -64,19 +72,20 @@ def allowed(document: dict) -> set[str]:
 
 def test_every_call_in_the_code_is_allowed_and_no_other() -> None:
     assert clients_made() <= {"cloudwatch", "elasticache", "pricing", "secretsmanager", "ec2"}
-    assert calls_made() == allowed(policy(drill=(GROUP,)))
+    assert calls_made() == allowed(policy(drill=(GROUP,))) - {DECRYPT}
     assert DRILL not in allowed(policy()), "who holds no drill needs no such right"
 
 
 def test_all_else_is_denied_whatever_others_allow() -> None:
     for document in (policy(), policy(SECRET), policy(connect=("arn:b", "arn:a")), policy(drill=(GROUP,))):
-        (denied,) = [one for one in document["Statement"] if one["Effect"] == "Deny"]
+        (denied,) = [one for one in document["Statement"] if "NotAction" in one]
+        assert denied["Effect"] == "Deny"
         assert set(denied["NotAction"]) == allowed(document)
         assert denied["Resource"] == "*"
 
 
 def test_nothing_that_writes_is_allowed_and_every_action_exists() -> None:
-    for action in allowed(policy()):
+    for action in allowed(policy()) - {DECRYPT}:
         service, name = action.split(":")
         assert name.startswith(("Describe", "Get", "List"))
         assert action in operations(service).values()
@@ -90,6 +99,14 @@ def test_the_secret_is_one_and_not_any() -> None:
     assert resource(policy()) == "arn:aws:secretsmanager:*:*:secret:amply/*"
 
 
+def test_secrets_manager_may_decrypt_the_token_in_our_name_and_nothing_else_may() -> None:
+    of_key = [one for one in policy(SECRET)["Statement"] if one.get("Action") == [DECRYPT]]
+    assert [(one["Effect"], one["Condition"]) for one in of_key] == [
+        ("Allow", {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}),
+        ("Deny", {"StringNotLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}})]
+    assert DECRYPT in operations("kms").values()
+
+
 def test_connecting_by_iam_is_allowed_only_where_it_is_asked_for() -> None:
     assert CONNECT not in allowed(policy())
     document = policy(connect=("arn:user", "arn:cache"))
@@ -101,6 +118,9 @@ def test_connecting_by_iam_is_allowed_only_where_it_is_asked_for() -> None:
 def test_the_line_of_a_statement_is_one_of_the_policy() -> None:
     assert json.loads(statement_line("cloudwatch:GetMetricData"))["Resource"] == "*"
     assert "secret:amply/*" in statement_line("secretsmanager:GetSecretValue")
+    line = json.loads(statement_line(DECRYPT))
+    (statement,) = [one for one in policy()["Statement"] if one["Sid"] == "DecryptTheToken"]
+    assert {**line, "Sid": "DecryptTheToken", "Action": [line["Action"]]} == statement
 
 
 def test_the_document_that_ships_is_the_one_that_is_printed() -> None:
