@@ -155,9 +155,6 @@ def main() -> None:
     except AmplyError as error:
         print(f"amply-capacity: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output, e.g. head, has gone: nobody is left to tell
-        sys.stderr.close()
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Json", "print_answer", "warn_of_old_prices"]
+__all__ = ["Json", "print_answer", "print_text", "warn_of_old_prices"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 
@@ -20,7 +22,17 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 def print_answer(as_json: bool, content: dict[str, Any], text: str) -> None:
     """Print the content as JSON, or the text, on stdout."""
-    print(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
+    print_text(json.dumps(content, indent=1, ensure_ascii=False) if as_json else text)
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    """Print on stdout; where its reader, e.g. `head`, has gone, nobody is told and the exit code stays."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:  # here, since Typer makes exit code 1 of it, which is an answer
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered is written at the end
+        os.close(nowhere)
 
 
 def warn_of_old_prices(content: Any, dates: Iterable[str] = ()) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from amply_capacity.commands.answer import print_text
+
 __all__ = ["aws_app"]
 
 aws_app = typer.Typer(help="What the toolkit does on AWS, and what it may.", no_args_is_help=True)
@@ -36,8 +38,8 @@ def aws_policy(
 
     text = policy_text(policy(secret, connect or (), drill or ()))
     if out is None:
-        print(text, end="")
+        print_text(text, end="")
         return
     with on_disk(out), replacing(out) as partial:
         partial.write_text(text)
-    print(out)
+    print_text(str(out))

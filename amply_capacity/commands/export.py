@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from amply_capacity.commands.answer import Json, print_answer
+from amply_capacity.commands.answer import Json, print_answer, print_text
 from amply_capacity.errors import BadInput
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _deliver(content: dict[str, Any], out: Path | None, json_: bool) -> None:
 
     text = json.dumps(content, indent=2, ensure_ascii=False)
     if out is None:
-        print(text)
+        print_text(text)
         return
     if out.is_dir():
         raise BadInput("--out is no file", got=f"the folder {out}", do="name a file")
