@@ -54,16 +54,15 @@ class Import:
         window_of(request.days, request.period_s, self._began.timestamp())  # before AWS is asked anything
         now = read_caches(clients.elasticache, request.region)
         chosen = self._chosen(now)
-        self._check_folders(chosen)
         signature = [[cache.name, *(node.id for node in cache.nodes),
                       cache.settings.get("CacheClusterCreateTime"),
                       cache.settings.get("ReplicationGroupCreateTime")] for cache in chosen]
-        kept = checkpoint.plan
-        if kept is not None and kept["signature"] == signature and (
-                0 <= self._began.timestamp() - kept["window"]["end_s"] < OLDEST_S):
-            self._resume(kept)
-        else:
+        kept = self._kept(signature)
+        self._check_folders(chosen, {} if kept is None else checkpoint.written)
+        if kept is None:
             self._begin(now, chosen, signature)
+        else:
+            self._resume(kept)
         self.points = len(self._queries) * self.window.points
 
     def carry_out(self, advance: Callable[[int], None]) -> Outcome:
@@ -114,8 +113,16 @@ class Import:
                            do="name one of Redis or Valkey")
         raise named_elsewhere(wanted, region, [one.name for one in inventory.caches])
 
-    def _check_folders(self, chosen: Sequence[Cache]) -> None:
-        written = self._checkpoint.written
+    def _kept(self, signature: list[list[Any]]) -> dict[str, Any] | None:
+        """What an import of the same caches was to read, if it was interrupted not too long ago."""
+        kept = self._checkpoint.plan
+        if kept is None or kept["signature"] != signature:
+            return None
+        age_s = self._began.timestamp() - kept["window"]["end_s"]
+        return kept if 0 <= age_s < OLDEST_S else None
+
+    def _check_folders(self, chosen: Sequence[Cache], written: Mapping[str, str]) -> None:
+        """Raise BadInput for a folder that holds something, but for the runs that are `written` already."""
         for cache in chosen:
             folder = self._folder(cache)
             if folder is not None and written.get(cache.name) != str(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -163,14 +164,19 @@ def test_an_interrupted_import_goes_on_where_it_was(
     assert not list(IMPORTS.glob("*/plan.json"))
 
 
-def test_an_import_of_yesterday_or_of_another_fleet_begins_anew(server: AwsServer, tmp_path: Path) -> None:
-    request = request_of(tmp_path / "run")
-    interrupted(request, server, 0)
-    (plan,) = IMPORTS.glob("*/plan.json")
+def a_day_goes_by(request: Request) -> None:
+    """For that import, which was interrupted."""
+    plan = Checkpoint(request.as_json()).directory / "plan.json"
     kept = json.loads(plan.read_text())
     old = kept | {"window": {name: value - 90_000 if name.endswith("_s") and name != "period_s" else value
                              for name, value in kept["window"].items()}}
     plan.write_text(json.dumps(old))
+
+
+def test_an_import_of_yesterday_or_of_another_fleet_begins_anew(server: AwsServer, tmp_path: Path) -> None:
+    request = request_of(tmp_path / "run")
+    interrupted(request, server, 0)
+    a_day_goes_by(request)
     told: list[str] = []
     (made,) = imported(request, told).runs
     assert told == []
@@ -182,6 +188,20 @@ def test_an_import_of_yesterday_or_of_another_fleet_begins_anew(server: AwsServe
     server.regions.clusters[0]["CacheClusterCreateTime"] = datetime(2026, 11, 1, tzinfo=UTC)
     assert len(imported(other, told).runs) == 1
     assert told == [], "the same name, another cache"
+
+
+def test_the_runs_of_yesterdays_import_are_in_the_way_before_aws_is_asked_for_data(
+        server: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(production_import, "_MOST_POINTS_A_PART", 60 * 288)
+    request = request_of(tmp_path / "all", None)
+    interrupted(request, server, 5)
+    a_day_goes_by(request)
+    assert (tmp_path / "all" / "amply-000" / "run.json").exists()
+    asked = len(server.asked)
+    assert "not empty" in refusal(request)
+    assert not {"GetMetricData", "ListMetrics"} & set(server.asked[asked:])
+    shutil.rmtree(tmp_path / "all")
+    assert len(imported(request).runs) == 4
 
 
 def test_an_import_whose_run_was_removed_meanwhile_makes_it_again(
