@@ -41,3 +41,11 @@ def test_the_hit_rates_that_the_documentation_quotes_are_those_of_the_example() 
     assert hit_rate is not None
     assert f"{100.0 * hit_rate:.1f} % of the cached reads hit" in text
     assert f"INFO's rate is {told:.1f} % in the median second" in text
+
+
+def test_the_columns_that_the_documentation_explains_are_those_of_the_ledger() -> None:
+    done = subprocess.run([sys.executable, "-m", "amply_capacity.cli", "ledger"], capture_output=True,
+                          text=True, timeout=120, check=True)
+    printed = re.split(r" {2,}", done.stdout.splitlines()[0].strip())
+    text = (DOCS / "how-to" / "read-the-ledger.md").read_text()
+    assert re.findall(r"^\| (.+?) \| .* \|$", text, flags=re.MULTILINE) == ["column", *printed]
