@@ -46,6 +46,12 @@ def test_the_help_of_a_command_shows_how_it_is_called(amply: Callable, words: tu
     assert f"Example: amply-capacity {' '.join(words)}" in " ".join(answer.out.split())
 
 
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_all_commands_but_those_that_the_readme_names_answer_in_json(
+        amply: Callable, words: tuple[str, ...]) -> None:
+    assert ("--json" in amply(*words, "--help").out) == (words not in {("meeting",), ("aws", "policy")})
+
+
 @pytest.mark.parametrize("group", ["cluster", "target", "runs", "prices", "predict", "import"])
 def test_the_help_of_a_group_lists_its_commands(amply: Callable, group: str) -> None:
     answer = amply(group, "--help")
