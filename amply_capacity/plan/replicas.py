@@ -65,6 +65,8 @@ class ReplicaDecision:
     avoided_low_usd: float
     avoided_mid_usd: float
     avoided_high_usd: float
+    avoided_expected_usd: float
+    """The mean of the worlds; `avoided_mid_usd` is the median one, and less where few worlds are dear."""
     break_even: dict[str, float | None]
     notes: dict[str, str]
     months: tuple[tuple[str, float], ...]
@@ -95,6 +97,7 @@ class ReplicaDecision:
                 "low": round(self.avoided_low_usd, 2),
                 "mid": round(self.avoided_mid_usd, 2),
                 "high": round(self.avoided_high_usd, 2),
+                "expected": round(self.avoided_expected_usd, 2),
             },
             "add_from": next((row["month"] for row in months if row["verdict"] == "add"), None),
             "flips_in": self.flips_in,
@@ -184,4 +187,4 @@ def decide(demand: Demand, usd_per_month: float, avoided_usd: Floats,
         notes["allowed"] = f"the demand allows {limit}{run}"
     low, mid, high = np.quantile(avoided_usd, [0.05, 0.5, 0.95])
     return ReplicaDecision(verdict, probability, replicas, usd_per_month, float(low), float(mid), float(high),
-                           values, notes, tuple(months), medial(demand))
+                           float(avoided_usd.mean()), values, notes, tuple(months), medial(demand))

@@ -204,7 +204,7 @@ def cost_by_month(plan: Plan) -> Picture:
 
 
 def replica_balance(plan: Plan) -> Picture:
-    """What a replica is expected to save a month, over the parameter worlds, against what it costs."""
+    """What a replica saves a month, over the parameter worlds, against what it costs."""
     replica = plan["replica"]
     avoided, price = replica["avoided_usd_per_month"], replica["usd_per_month"]
     claim = (f"A replica is worth its {usd(price)} in {100 * replica['probability']:.0f} % of the worlds: "
@@ -213,8 +213,8 @@ def replica_balance(plan: Plan) -> Picture:
         low, mid, high = (max(avoided[key], 0.01) for key in ("low", "mid", "high"))
         axes.plot([low, high], [0, 0], color=CALM, linewidth=13, solid_capstyle="round")
         axes.plot([mid], [0], "o", color=ACCENT, markersize=11)
-        axes.annotate(f"expected to save\n{usd(mid)} ({usd(low)} to {usd(high)})", (mid, 0), xytext=(0, 15),
-                      textcoords="offset points", ha="center", fontsize=9.5, zorder=5,
+        axes.annotate(f"saves in the median world\n{usd(mid)} ({usd(low)} to {usd(high)})", (mid, 0),
+                      xytext=(0, 15), textcoords="offset points", ha="center", fontsize=9.5, zorder=5,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
         axes.axvline(price, color=WARN, linewidth=1.8)
         axes.annotate(f"costs {usd(price)}", (price, 0), xytext=(6, -28), textcoords="offset points",

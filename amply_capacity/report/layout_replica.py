@@ -37,9 +37,10 @@ def replica_section(plan: Plan, sources: Sources) -> Section:
     keys = (*sources.prices(), *sources.inputs("failures", "money", "users"), *sources.assumed(*_ASSUMED))
     keys_of = topic_keys(plan, sources)
     said = (
-        Said(f"A replica costs {usd(replica['usd_per_month'])} a month. It is expected to avoid "
+        Said(f"A replica costs {usd(replica['usd_per_month'])} a month. In the median world it avoids "
              f"{usd(avoided['mid'])} of downtime and lost sessions ({usd(avoided['low'])} to "
-             f"{usd(avoided['high'])}).", keys),
+             f"{usd(avoided['high'])}); expected, the mean of the worlds, is {usd(avoided['expected'])}.",
+             keys),
         Said(f"The verdict is “{replica['verdict']}”: it saves more than it costs in "
              f"{share(replica['probability']).text} of the parameter worlds; “add” needs 80 %, “do not "
              "add” 20 % or fewer.", keys),
@@ -101,7 +102,7 @@ def _beside(replica: Plan, keys: Keys) -> tuple[Table, ...]:
         share(one["probability_at_high"], 0), words("yes" if one["flips"] else "no")), keys)
         for one in replica["sensitivity"])
     return (
-        Table("setups", "Five ways to run these nodes, expected in a month", (
+        Table("setups", "Five ways to run these nodes: a month of the median world, dollars expected", (
             Column("Way", 3), Column("Nodes, USD"), Column("Minutes away (5–95 %)"),
             Column("AWS’ agreement allows", is_sheet_only=True), Column("Sessions lost"),
             Column("Writes lost"), Column("Outages, USD", is_sheet_only=True), Column("With outages, USD"),

@@ -27,6 +27,8 @@ Schema = dict[str, Any]
 _VERDICT = {"enum": ["add", "do not add", "undecided"]}
 _YES = {"type": "boolean"}
 _SPAN = thing({"low": NUMBER, "mid": NUMBER, "high": NUMBER})
+_EXPECTED = thing({"low": NUMBER, "mid": NUMBER, "high": NUMBER, "expected": NUMBER})
+"""`mid` is the median of the worlds, `expected` their mean."""
 
 
 def replica_schema(constraint: Schema) -> Schema:
@@ -37,7 +39,8 @@ def replica_schema(constraint: Schema) -> Schema:
         "break_even": said(mapping(maybe(NUMBER)), "At the medians; null where it never pays"),
         "break_even_notes": mapping(TEXT),
         "medians": said(mapping(NUMBER), "The numbers of the break-evens, with what was learned of them"),
-        "replicas": WHOLE, "usd_per_month": USD, "avoided_usd_per_month": _SPAN, "add_from": maybe(MONTH),
+        "replicas": WHOLE, "usd_per_month": USD, "avoided_usd_per_month": _EXPECTED,
+        "add_from": maybe(MONTH),
         "flips_in": said(maybe(MONTH), "The first month with another verdict than the first month's"),
         "months": array(thing({"month": MONTH, "probability": SHARE, "verdict": _VERDICT})),
         **_beside_the_verdict(constraint),
@@ -46,14 +49,13 @@ def replica_schema(constraint: Schema) -> Schema:
 
 def _beside_the_verdict(constraint: Schema) -> dict[str, Schema]:
     """Empty or null in a draft."""
-    expected = thing({"low": NUMBER, "mid": NUMBER, "high": NUMBER, "expected": NUMBER})
     setup = thing({
         "name": TEXT, "node_type": TEXT, "shards": WHOLE, "nodes_per_shard": WHOLE, "multi_az": _YES,
         "snapshots": _YES,
-        "usd_per_month": said(USD, "Of the nodes"), "downtime_minutes": said(expected, "In the first month"),
-        "slow_minutes": said(expected, "Served, while the cache refills"), "lost_sessions": expected,
-        "lost_writes": said(expected, "Acknowledged ones whose outcome should still stand"),
-        "outage_usd": expected, "total_usd": said(expected, "Nodes and outages"),
+        "usd_per_month": said(USD, "Of the nodes"), "downtime_minutes": said(_EXPECTED, "In the first month"),
+        "slow_minutes": said(_EXPECTED, "Served, while the cache refills"), "lost_sessions": _EXPECTED,
+        "lost_writes": said(_EXPECTED, "Acknowledged ones whose outcome should still stand"),
+        "outage_usd": _EXPECTED, "total_usd": said(_EXPECTED, "Nodes and outages"),
         "probability_cheapest": SHARE, "promised_percent": said(NUMBER, "AWS' service level agreement"),
         "promised_minutes": said(NUMBER, "A month, that it allows"), "promise_source": TEXT})
     learned = thing({"number": TEXT, "before": INTERVAL, "now": INTERVAL, "how": TEXT, "runs": TEXTS})
@@ -72,7 +74,7 @@ def _beside_the_verdict(constraint: Schema) -> dict[str, Schema]:
         "cpu_short_from": said(maybe(MONTH), "CPU is not enough though memory would be"),
         "memory_short_from": maybe(MONTH),
         "relieved": array(thing({"replicas": WHOLE, "probability": SHARE, "probability_without_one": SHARE})),
-        "lag_seconds": expected, "stale_share": said(SHARE, "Of a session's reads")})
+        "lag_seconds": _EXPECTED, "stale_share": said(SHARE, "Of a session's reads")})
     swing = thing({
         "number": TEXT, "low_value": NUMBER, "high_value": NUMBER, "probability_at_low": SHARE,
         "probability_at_high": SHARE, "verdict_at_low": _VERDICT, "verdict_at_high": _VERDICT,

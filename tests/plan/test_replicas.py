@@ -122,6 +122,13 @@ def test_a_plan_buys_no_replica_that_the_demand_does_not_allow(
     assert {one.bill.replicas for one in made.ranked if isinstance(one.bill, Bill)} == {allowed}
 
 
+def test_what_is_avoided_is_told_by_its_median_and_by_its_mean(demand: Demands) -> None:
+    """Where four worlds of ten avoid 25 dollars, the median avoids nothing, and 10 are expected."""
+    paid = np.where(np.arange(100) < 40, 25.0, 0.0)
+    told = decide(demand(), PRICE, paid, []).as_json()["avoided_usd_per_month"]
+    assert told == {"low": 0.0, "mid": 0.0, "high": 25.0, "expected": 10.0}
+
+
 def test_the_verdict_flips_with_the_cost_of_a_minute(plan: Plans) -> None:
     money = {"money.usd_per_lost_session": 0}
     cheap = plan(money | {"money.usd_per_downtime_minute": 0.01})

@@ -11,14 +11,16 @@ import pytest
 
 from amply_capacity.errors import BadInput, BadRun
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
-from amply_capacity.report import replica_figures, tables
+from amply_capacity.report import figures, replica_figures, tables
 from amply_capacity.report.document import Document, document_of, plan_of
 from amply_capacity.report.drill_figure import drill_timelines
 from amply_capacity.report.html import render_html
 from amply_capacity.report.layout_document import layout_of
+from amply_capacity.report.layout_replica import replica_section
 from amply_capacity.report.look import Picture
 from amply_capacity.report.replica_sentences import beside_the_verdict, headline
 from amply_capacity.report.replica_words import amount_of, listed, rounded
+from amply_capacity.report.sources import sources_of
 from amply_capacity.report.text import plan_text
 from amply_capacity.run.reader import Run, read_run
 
@@ -136,6 +138,16 @@ def test_the_headline_asks_for_no_replica_that_is_not_allowed(
     known["replica"] |= {"verdict": verdict}
     known["replica"]["break_even_notes"]["allowed"] = "the demand allows no replica"
     assert headline(known).startswith(begins)
+
+
+def test_the_median_of_what_is_avoided_is_not_called_expected(known: dict[str, Any]) -> None:
+    known["replica"] |= {"usd_per_month": 12.41, "avoided_usd_per_month": {
+        "low": 1.5, "mid": 8.0, "high": 40.0, "expected": 12.0}}
+    section = replica_section(known, sources_of({"plan": known, "runs": []}))
+    assert section.said[0].text == (
+        "A replica costs $12.41 a month. In the median world it avoids $8.00 of downtime and lost sessions "
+        "($1.50 to $40.00); expected, the mean of the worlds, is $12.00.")
+    assert "expected" not in figures.replica_balance(known).svg
 
 
 def test_what_stands_beside_is_said_by_topic(known: dict[str, Any]) -> None:
