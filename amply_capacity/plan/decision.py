@@ -20,6 +20,7 @@ from amply_capacity.model.evidence import Evidence
 from amply_capacity.plan.assumptions import Assumption, assumptions
 from amply_capacity.plan.bill import ServerlessBill
 from amply_capacity.plan.calibrations import Calibration
+from amply_capacity.plan.commitment import Commitment
 from amply_capacity.plan.cost import Bill, SpecRow, nodes_bill, spec_table
 from amply_capacity.plan.demand import Demand
 from amply_capacity.plan.demand_needs import needs
@@ -172,7 +173,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
 
     found, replica = _decided(sold, demand, need, drawn, months, outage_usd,
                               _RANKED_IN_A_DRAFT if is_draft else _RANKED)
-    way, taken, nodes = found.way, found.way.path(found.place), found.way.options[found.place]
+    way, taken, nodes = found.way, found.way.path(found.place), found.option
     choice = _beside_serverless(found, serverless_options(demand, figures, load, need), demand, outage_usd)
     ranked = ranked_of(choice, demand, need)
     chosen = choice.chosen.option
@@ -183,8 +184,8 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
 
     place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
     second = choice.runner_up
-    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, months, start, sold,
-                serverless)
+    case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, nodes, months, start,
+                sold, serverless)
     return Plan(
         ranked=ranked,
         excuses=() if is_draft else (*excuses_of(sold, demand, need, ranked, nodes), *excuses),
@@ -192,7 +193,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
             replica, beside=replica_case(case, replica, option_fit(nodes, demand, need, min(
                 demand.plan.review_months, demand.plan.horizon_months)), evidences, learned).as_json()),
         months=(serverless_months(serverless, months) if serverless
-                else projection(taken, way.options, months)),
+                else projection(taken, way.options, months, case.plan_usd)),
         upgrades=() if serverless else upgrades(taken, way.options, months, found.place,
                                                 demand.plan.confidence, short_of),
         today=today(demand, need, months),
@@ -222,8 +223,8 @@ def _beside_serverless(found: Found, rivals: Iterable[ServerlessOption], demand:
     they are worth nothing here, so that what is undecided does not turn the choice.
     """
     review = min(demand.plan.review_months, demand.plan.horizon_months)
-    outages = outage_usd(found.way.options[found.place].replicas).mean(axis=1)
-    later_usd = found.way.path_usd()[:, review:].sum(axis=1)
+    outages = outage_usd(found.option.replicas).mean(axis=1)
+    later_usd = Commitment(found.way.path(), found.way.options).usd_from(review)
     others = [scored(one, (one.need.usd[:, :review].sum(axis=1) + later_usd) / demand.plan.horizon_months,
                      outages, {}) for one in rivals]
     all_of_them = [*found.choice.scored, *others]
@@ -245,14 +246,15 @@ def _decided(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds,
     today_has = min(demand.cluster.replicas, demand.allowed.replicas)
     found = choose((today_has,))
     # One replica of each shard, of whatever each world has by then.
-    usd = np.array([one.shards * one.node_usd_per_month for one in found.way.options])
+    option = found.option
+    usd = found.way.paid_usd(found.place, option, demand.plan.review_months) / (1 + option.replicas)
     avoided = outage_usd(0) - outage_usd(1)
-    pays = (avoided > usd[found.way.path(found.place).types]).mean(axis=0)
-    verdict = decide(demand, float(usd[found.place]), avoided[:, 0],
+    pays = (avoided > usd).mean(axis=0)
+    verdict = decide(demand, option.shards * option.node_usd_per_month, avoided[:, 0],
                      list(zip(months, map(float, pays), strict=True)))
     if verdict.replicas != today_has:
         found = choose((0,) if verdict.replicas == 0 else tuple(range(1, demand.allowed.replicas + 1)))
-        verdict = replace(verdict, replicas=found.way.options[found.place].replicas)
+        verdict = replace(verdict, replicas=found.option.replicas)
     return found, verdict
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amply_capacity.plan.options import Option
+from amply_capacity.plan.worlds import Floats
 
 __all__ = ["Month", "Path", "Upgrade", "cheapest_of", "month_names", "path", "projection", "upgrades"]
 
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
+
+_DIGITS = 4
+"""Of a bill in dollars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def path(enough: Sequence[Bools], start: int) -> Path:
     """Each world begins at `start` and, whenever its type is not enough, goes up to the cheapest that is.
 
     `enough[i]` says where candidate i, counted from cheap to dear, has enough: shape (worlds, months). No
-    world ever goes down, so a month never costs less than the one before.
+    world ever goes down, so on demand a month never costs less than the one before.
     """
     stacked, cheapest = np.stack(enough), cheapest_of(enough)
     candidates, worlds, months = stacked.shape
@@ -123,20 +128,22 @@ def path(enough: Sequence[Bools], start: int) -> Path:
     return Path(types, unserved)
 
 
-def projection(taken: Path, options: Sequence[Option], months: Sequence[str]) -> tuple[Month, ...]:
+def projection(taken: Path, options: Sequence[Option], months: Sequence[str],
+               paid_usd: Floats) -> tuple[Month, ...]:
     """What is paid in each month by the 5, 25, 50, 75 and 95 % worlds: each a bill that some world has.
 
-    The worlds that nothing serves rank above all others.
+    `paid_usd` is (worlds, months); the worlds that nothing serves rank above all others.
     """
-    dearest = len(options) - 1
-    ranks = np.where(taken.unserved, len(options), taken.types)
-    rows = np.quantile(ranks, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0, method="inverted_cdf").astype(int)
-    bills: list[float | None] = [*(round(one.usd_per_month, 4) for one in options), None]
+    usd = np.where(taken.unserved, np.inf, paid_usd)
+    ranked = np.lexsort((taken.types, np.round(usd, _DIGITS)), axis=0)
+    places = [math.ceil(share * len(usd)) - 1 for share in (0.05, 0.25, 0.5, 0.75, 0.95)]
     nothing = taken.unserved.mean(axis=0)
     found = []
     for m, name in enumerate(months):
-        low, lower, mid, upper, high = (bills[row[m]] for row in rows)
-        held = options[min(int(rows[2, m]), dearest)]
+        worlds = ranked[places, m]
+        low, lower, mid, upper, high = (
+            None if taken.unserved[world, m] else round(float(usd[world, m]), _DIGITS) for world in worlds)
+        held = options[taken.types[worlds[2], m]]
         found.append(Month(name, held.node.name, held.shards, low, mid, high, lower, upper,
                            float(nothing[m])))
     return tuple(found)

@@ -17,6 +17,7 @@ from amply_capacity.plan.frontier import frontier
 from amply_capacity.plan.harm import prices_of
 from amply_capacity.plan.needs import Indices, Limit, Needs
 from amply_capacity.plan.options import Cluster, Offer, Option, shard_counts
+from amply_capacity.plan.paid import paid_usd
 from amply_capacity.plan.projection import Path, cheapest_of, path
 from amply_capacity.plan.regret import Choice, Scored, scored, unnoticed_usd
 from amply_capacity.plan.sizing import fits, limits_of
@@ -59,9 +60,9 @@ class Way:
         """The first option that is enough, or their number where none is, (worlds, months)."""
         return cheapest_of(self.enough)
 
-    def path_usd(self, start: int = 0) -> Floats:
-        """What that costs, (worlds, months)."""
-        return np.array([one.usd_per_month for one in self.options])[self.path(start).types]
+    def paid_usd(self, start: int = 0, first: Option | None = None, held_months: int = 0) -> Floats:
+        """What that costs, (worlds, months), with `first` bought there in the first month (`paid`)."""
+        return paid_usd(self.path(start), self.options, start, first, held_months)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,14 @@ class Found:
     choice: Choice
     way: Way
     place: int
-    """Of the chosen option on the way."""
+    """Of the chosen option on the way, which has it at today's term."""
+
+    @property
+    def option(self) -> Option:
+        """The chosen one, at its own term."""
+        option = self.choice.chosen.option
+        assert isinstance(option, Option)
+        return option
 
 
 def way_of(sold: Sequence[Offer], demand: Demand, need: Needs, replicas: int) -> Way:
@@ -147,7 +155,10 @@ def search(sold: Sequence[Offer], demand: Demand, need: Needs, worlds: Worlds,
     assert isinstance(option, Option)
     if option.replicas != replicas[0]:
         way = way_of(sold, demand, need, option.replicas)
-    return Found(choice, *way.from_(option, _holds(option, demand, need)))
+    # At its own term its price would be that of every month in which a world stands there, bound or not.
+    offer = next(one for one in sold if (one.engine, one.node) == (option.engine, option.node))
+    unbound = offer.option(option.shards, option.replicas, demand.terms[0])
+    return Found(choice, *way.from_(unbound, _holds(option, demand, need)))
 
 
 class _Search:

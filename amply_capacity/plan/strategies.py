@@ -19,7 +19,6 @@ from amply_capacity.catalog.serverless import serverless
 from amply_capacity.errors import AmplyError, NotOffered
 from amply_capacity.interval import Interval
 from amply_capacity.plan.calibrations import Calibration
-from amply_capacity.plan.commitment import Commitment, committed_usd
 from amply_capacity.plan.demand import Activity, Demand
 from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.harm import harm, prices_of
@@ -53,6 +52,8 @@ class Case:
     way: Way
     place: int
     """Of the best option of nodes on it."""
+    chosen: Option
+    """That option, at its own term."""
     months: Sequence[str]
     start: date
     sold: Sequence[Offer]
@@ -60,14 +61,18 @@ class Case:
     """Where the plan chose that."""
 
     @property
-    def chosen(self) -> Option:
-        """The best one of nodes."""
-        return self.way.options[self.place]
+    def plan_usd(self) -> Floats:
+        """What the chosen nodes and what comes after them cost, (worlds, months)."""
+        return self.usd_with(self.chosen)
 
     @property
     def first_worlds(self) -> Indices:
         """Enough of them for a way that is not chosen from."""
         return np.arange(min(self.worlds.count, _WORLDS))
+
+    def usd_with(self, first: Option) -> Floats:
+        """The same way with the chosen nodes bought at that option's term, (worlds, months)."""
+        return self.way.paid_usd(self.place, first, self.demand.plan.review_months)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,10 @@ class Strategy:
 
 def strategies(case: Case) -> list[dict[str, Any]]:
     """The plan's own way first. Of each: totals over the horizon, and when it breaks even with the plan's."""
-    nodes_usd = case.way.path_usd(case.place)
+    nodes_usd = case.plan_usd
     nodes_what = f"{case.chosen.name}, and up when each world has to"
+    if case.chosen.term != case.demand.terms[0]:
+        nodes_what = f"{case.chosen.name}, {_in_words(case.chosen.term)}; {_beyond(case)}"
     if case.serverless is None:
         plan_usd, found = nodes_usd, [Strategy("plan", nodes_what, nodes_usd)]
     else:
@@ -153,13 +160,11 @@ def _reserved(case: Case) -> Iterator[Strategy]:
     """The chosen nodes reserved once, the same way otherwise."""
     chosen, demand = case.chosen, case.demand
     prices = term_prices(demand.cluster.region, chosen.engine, chosen.node.name)
-    holds = case.way.enough[case.place]
-    commitment = Commitment(case.way.path(case.place), case.way.options)
     for term in TERMS:
         if term in ("on_demand", chosen.term):
             continue
         price = prices[term]
-        what = f"{chosen.name} reserved now, {_in_words(term)}; what is needed beyond it on demand"
+        what = f"{chosen.name} reserved now, {_in_words(term)}; {_beyond(case)}"
         months = price.months or 0
         if price.usd_per_month is None:
             yield Strategy(f"reserve {term}", what, None, price.reason or "")
@@ -168,7 +173,7 @@ def _reserved(case: Case) -> Iterator[Strategy]:
                                                           f"{len(case.months)}")
         else:
             held = replace(chosen, term=term, node_usd_per_month=price.usd_per_month)
-            yield Strategy(f"reserve {term}", what, committed_usd(held, commitment, 0, holds), price.caveat,
+            yield Strategy(f"reserve {term}", what, case.usd_with(held), price.caveat,
                            changes=f"binds for {months} months and cannot be cancelled")
 
 
@@ -185,7 +190,7 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
             yield Strategy(name, what, None, error.what)
             continue
         way = way_of(sold, case.demand, case.need.of_worlds(case.first_worlds), case.chosen.replicas)
-        yield Strategy(name, what, way.path_usd(),
+        yield Strategy(name, what, way.paid_usd(),
                        "its bytes and CPU are measured" if engine == case.figures.engine else
                        "its bytes and CPU are not measured: a wide prior stands for them",
                        f"test the application on {engine}")
@@ -220,7 +225,7 @@ def _split(case: Case) -> Iterator[Strategy]:
         if tasks:
             load = replace(load, users=np.zeros_like(load.users))  # their indices stay on the other one
         need = needs(part, case.figures, load, worlds, case.calibrations)
-        streams.append(way_of(case.sold, part, need, case.chosen.replicas).path_usd())
+        streams.append(way_of(case.sold, part, need, case.chosen.replicas).paid_usd())
     yield Strategy(name, what, streams[0] + streams[1],
                    changes="a second endpoint, its own alarms and connections")
 
@@ -239,6 +244,12 @@ def _only(demand: Demand, *, tasks: bool) -> Demand:
     return replace(demand, activity=activity, users=users)
 
 
+def _beyond(case: Case) -> str:
+    return f"what is needed beyond it and after it {_in_words(case.demand.terms[0])}"
+
+
 def _in_words(term: str) -> str:
+    if term == "on_demand":
+        return "on demand"
     length, _, paid = term.partition("_")
     return f"{length[0]} year{'s' * (length != '1yr')}, {paid} upfront"

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from amply_capacity.catalog.nodes import node_type
 from amply_capacity.plan.options import Option
+from amply_capacity.plan.paid import paid_usd
 from amply_capacity.plan.projection import month_names, path, projection, upgrades
 
 SMALL, BIG = OPTIONS = [Option("redis", node_type(f"cache.t4g.{size}"), 1, 0, "on_demand", usd)
@@ -45,7 +46,7 @@ def test_the_bands_are_bills_that_worlds_really_have() -> None:
     enough[0, :40, 1] = True
     taken = path(list(enough), 0)
     months = ["2026-12", "2027-01"]
-    first, second = projection(taken, OPTIONS, months)
+    first, second = projection(taken, OPTIONS, months, paid_usd(taken, OPTIONS))
     assert (first.node_type, first.usd_low, first.usd_mid, first.usd_high) == (SMALL.node.name, 10, 10, 10)
     assert (second.node_type, second.usd_low, second.usd_mid, second.usd_high) == (BIG.node.name, 10, 20, 20)
     assert (second.usd_lower, second.usd_upper) == (10, 20)
@@ -59,6 +60,7 @@ def test_the_bands_are_bills_that_worlds_really_have() -> None:
 def test_where_nothing_fits_the_month_says_in_how_many_worlds() -> None:
     enough = np.ones((2, 10, 1), dtype=bool)
     enough[:, :3] = False
-    (month,) = projection(path(list(enough), 0), OPTIONS, ["2026-12"])
+    taken = path(list(enough), 0)
+    (month,) = projection(taken, OPTIONS, ["2026-12"], paid_usd(taken, OPTIONS))
     assert month.nothing_fits == 0.3
     assert (month.usd_low, month.usd_mid, month.usd_high) == (10.0, 10.0, None)  # more shards: nobody knows
