@@ -185,7 +185,7 @@ def make_plan(evidences: Sequence[Evidence], demand: Demand, *, start: date, wor
     place_of = {one.option: rank for rank, one in enumerate(choice.scored)}
     second = choice.runner_up
     case = Case(demand, figures, load, need, drawn, calibrations, way, found.place, nodes, months, start,
-                sold, serverless)
+                sold, serverless, outage_usd)
     return Plan(
         ranked=ranked,
         excuses=() if is_draft else (*excuses_of(sold, demand, need, ranked, nodes), *excuses),

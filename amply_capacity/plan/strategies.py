@@ -1,12 +1,13 @@
 """Ways through the horizon, world by world: the plan's own, and those that people ask for in the meeting.
 
-Each is a stream of money over the months: nodes or serverless units, and what goes wrong meanwhile. They are
-compared in the same worlds, so that a difference is one of the strategy and not of chance.
+Each is a stream of money over the months: nodes or serverless units, and what goes wrong meanwhile, outages
+as the choice counts them. They are compared in the same worlds, so that a difference is one of the strategy
+and not of chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
@@ -28,11 +29,12 @@ from amply_capacity.plan.options import Offer, Option, offers
 from amply_capacity.plan.search import Way, way_of
 from amply_capacity.plan.serverless_need import serverless_need
 from amply_capacity.plan.serverless_option import ServerlessOption
+from amply_capacity.plan.strategy import Strategy
 from amply_capacity.plan.term_prices import term_prices
 from amply_capacity.plan.workload import Workload, workload
 from amply_capacity.plan.worlds import Floats, Worlds
 
-__all__ = ["Case", "Strategy", "strategies"]
+__all__ = ["Case", "strategies"]
 
 _LATER = slice(1, None)
 _WORLDS = 2_000
@@ -59,6 +61,8 @@ class Case:
     sold: Sequence[Offer]
     serverless: ServerlessOption | None
     """Where the plan chose that."""
+    outage_usd: Callable[[int], Floats]
+    """By replicas, what outages cost, (worlds, months)."""
 
     @property
     def plan_usd(self) -> Floats:
@@ -75,57 +79,24 @@ class Case:
         return self.way.paid_usd(self.place, first, self.demand.plan.review_months)
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """One way; `usd` is (worlds, months), of all worlds or the first ones, or None with the reason in `note`.
-    """
-
-    name: str
-    what: str
-    usd: Floats | None
-    note: str = ""
-    changes: str = ""
-    """What the application or a contract has to change for it."""
-
-    def as_json(self, plan_usd: Floats, months: Sequence[str]) -> dict[str, Any]:
-        """Its money beside that of the plan's own way."""
-        known: dict[str, Any] = {"usd_first_month": None, "usd_total": None, "usd_total_expected": None,
-                                 "difference_expected": None, "probability_cheaper": None,
-                                 "break_even_month": None}
-        if self.usd is not None:
-            plan_usd = plan_usd[:len(self.usd)]
-            total, own = self.usd.sum(axis=1), plan_usd.sum(axis=1)
-            low, mid, high = np.quantile(total, [0.05, 0.5, 0.95])
-            ahead = np.cumsum(self.usd.mean(axis=0)) <= np.cumsum(plan_usd.mean(axis=0))
-            # From when on it stays ahead: an early month alone is no break-even.
-            from_month = len(ahead) - int(np.argmin(ahead[::-1])) if not ahead.all() else 0
-            known = {
-                "usd_first_month": round(float(self.usd[:, 0].mean()), 4),
-                "usd_total": {"low": round(float(low), 2), "mid": round(float(mid), 2),
-                              "high": round(float(high), 2)},
-                "usd_total_expected": round(float(total.mean()), 2),
-                "difference_expected": round(float((total - own).mean()), 2),
-                "probability_cheaper": round(float((total < own).mean()), 4),
-                "break_even_month": months[from_month] if from_month < len(months) else None,
-            }
-        return {"name": self.name, "what": self.what, **known, "changes": self.changes, "note": self.note}
-
-
 def strategies(case: Case) -> list[dict[str, Any]]:
     """The plan's own way first. Of each: totals over the horizon, and when it breaks even with the plan's."""
-    nodes_usd = case.plan_usd
     nodes_what = f"{case.chosen.name}, and up when each world has to"
     if case.chosen.term != case.demand.terms[0]:
-        nodes_what = f"{case.chosen.name}, {_in_words(case.chosen.term)}; {_beyond(case)}"
-    if case.serverless is None:
-        plan_usd, found = nodes_usd, [Strategy("plan", nodes_what, nodes_usd)]
-    else:
-        plan_usd = case.serverless.need.usd
-        found = [Strategy("plan", f"ElastiCache Serverless for {case.serverless.engine}", plan_usd,
-                          case.serverless.need.note), Strategy("stay on nodes", nodes_what, nodes_usd)]
-    for way in (_stay, _big, _reserved, _other_engine, _serverless, _split):
-        found.extend(way(case))
-    return [one.as_json(plan_usd, case.months) for one in found]
+        nodes_what = f"{case.chosen.name}, {_in_words(case.chosen.term)}; {_rest(case)}"
+    on_nodes = Strategy("plan", nodes_what, case.plan_usd, unserved=case.way.path(case.place).unserved)
+    own = [on_nodes]
+    if case.serverless is not None:
+        own = [Strategy("plan", f"ElastiCache Serverless for {case.serverless.engine}",
+                        case.serverless.need.usd, case.serverless.need.note),
+               replace(on_nodes, name="stay on nodes")]
+    others = [one for way in (_big, _reserved, _other_engine, _serverless, _split) for one in way(case)]
+    # Serverless is away as often as the chosen nodes are: so the choice counts it too. So are two clusters
+    # together, each with its part of the users' work, as shards are.
+    outages = case.outage_usd(case.chosen.replicas)
+    own, others = ([replace(one, outage_usd=outages) for one in ways] for ways in (own, others))
+    confidence = case.demand.plan.confidence
+    return [one.as_json(own[0], case.months, confidence) for one in (*own, *_stay(case), *others)]
 
 
 def _stay(case: Case) -> Iterator[Strategy]:
@@ -140,20 +111,22 @@ def _stay(case: Case) -> Iterator[Strategy]:
     wrong = harm(nodes.node_type(cluster.node_type), case.demand, case.need.of_worlds(some),
                  prices_of(case.demand, case.worlds).of_worlds(some), _LATER, replicas=cluster.replicas,
                  engine=cluster.engine).usd
-    yield Strategy("stay", what, (1 + cluster.replicas) * price.usd_per_month + wrong)
+    yield Strategy("stay", what, (1 + cluster.replicas) * price.usd_per_month + wrong,
+                   outage_usd=case.outage_usd(cluster.replicas))
 
 
 def _big(case: Case) -> Iterator[Strategy]:
     """What is enough in the last month, from the first on."""
     confidence = case.demand.plan.confidence
-    enough = [option for option, holds in zip(case.way.options, case.way.enough, strict=True)
-              if holds[:, -1].mean() >= confidence]
-    if not enough:
+    place = next((place for place, holds in enumerate(case.way.enough)
+                  if holds[:, -1].mean() >= confidence), None)
+    if place is None:
         yield Strategy("buy big now", "what is enough in the last month, from the first on", None,
                        f"nothing that is offered is enough in {100 * confidence:g} % of the worlds by then")
         return
-    yield Strategy("buy big now", f"{enough[0].name} from the first month on",
-                   np.full_like(case.need.users[:, 1:], enough[0].usd_per_month))
+    yield Strategy("buy big now",
+                   f"{case.way.options[place].name} at once, and up where a world needs more",
+                   case.way.paid_usd(place), unserved=case.way.path(place).unserved)
 
 
 def _reserved(case: Case) -> Iterator[Strategy]:
@@ -164,7 +137,7 @@ def _reserved(case: Case) -> Iterator[Strategy]:
         if term in ("on_demand", chosen.term):
             continue
         price = prices[term]
-        what = f"{chosen.name} reserved now, {_in_words(term)}; {_beyond(case)}"
+        what = f"{chosen.name}, {_in_words(term)}; {_rest(case)}"
         months = price.months or 0
         if price.usd_per_month is None:
             yield Strategy(f"reserve {term}", what, None, price.reason or "")
@@ -174,7 +147,8 @@ def _reserved(case: Case) -> Iterator[Strategy]:
         else:
             held = replace(chosen, term=term, node_usd_per_month=price.usd_per_month)
             yield Strategy(f"reserve {term}", what, case.usd_with(held), price.caveat,
-                           changes=f"binds for {months} months and cannot be cancelled")
+                           changes=f"binds for {months} months and cannot be cancelled",
+                           unserved=case.way.path(case.place).unserved)
 
 
 def _other_engine(case: Case) -> Iterator[Strategy]:
@@ -193,7 +167,7 @@ def _other_engine(case: Case) -> Iterator[Strategy]:
         yield Strategy(name, what, way.paid_usd(),
                        "its bytes and CPU are measured" if engine == case.figures.engine else
                        "its bytes and CPU are not measured: a wide prior stands for them",
-                       f"test the application on {engine}")
+                       f"test the application on {engine}", unserved=way.path().unserved)
 
 
 def _serverless(case: Case) -> Iterator[Strategy]:
@@ -217,7 +191,7 @@ def _split(case: Case) -> Iterator[Strategy]:
     name, what = "split off Celery", "Celery's results on a small cluster of their own"
     if not case.load.results.any():
         return
-    streams = []
+    ways = []
     worlds = replace(case.worlds, count=len(case.first_worlds))
     for tasks in (False, True):
         part = _only(case.demand, tasks=tasks)
@@ -225,9 +199,11 @@ def _split(case: Case) -> Iterator[Strategy]:
         if tasks:
             load = replace(load, users=np.zeros_like(load.users))  # their indices stay on the other one
         need = needs(part, case.figures, load, worlds, case.calibrations)
-        streams.append(way_of(case.sold, part, need, case.chosen.replicas).paid_usd())
-    yield Strategy(name, what, streams[0] + streams[1],
-                   changes="a second endpoint, its own alarms and connections")
+        ways.append(way_of(case.sold, part, need, case.chosen.replicas))
+    rest, own = ways
+    yield Strategy(name, what, rest.paid_usd() + own.paid_usd(),
+                   changes="a second endpoint, its own alarms and connections",
+                   unserved=rest.path().unserved | own.path().unserved)
 
 
 def _only(demand: Demand, *, tasks: bool) -> Demand:
@@ -244,8 +220,8 @@ def _only(demand: Demand, *, tasks: bool) -> Demand:
     return replace(demand, activity=activity, users=users)
 
 
-def _beyond(case: Case) -> str:
-    return f"what is needed beyond it and after it {_in_words(case.demand.terms[0])}"
+def _rest(case: Case) -> str:
+    return f"the rest {_in_words(case.demand.terms[0])}"
 
 
 def _in_words(term: str) -> str:

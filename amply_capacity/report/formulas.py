@@ -150,8 +150,8 @@ def _headroom(table: Table, row: int, column: int) -> str | None:
 
 def _ways(table: Table, row: int, column: int) -> str | None:
     cells = table.rows[row].cells
-    own, total, beside = table.rows[0].cells[2].number, cells[2].number, cells[4].number
-    if column != 4 or own is None or total is None or beside is None:
+    own, total, beside = table.rows[0].cells[2].number, cells[2].number, cells[5].number
+    if column != 5 or own is None or total is None or beside is None:
         return None
     return "{c2}{row}-{c2}${first}" if abs(total - own - beside) < _ROUNDED_TOTALS else None
 

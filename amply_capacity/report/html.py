@@ -16,6 +16,7 @@ from amply_capacity.report.numbers import assumed
 from amply_capacity.report.replica_sentences import beside_the_verdict
 from amply_capacity.report.replica_words import rounded
 from amply_capacity.report.sources import KINDS, Source, sources_of
+from amply_capacity.report.ways import WAYS_NOTE
 
 __all__ = ["render_html"]
 
@@ -44,6 +45,7 @@ def render_html(document: Document, pictures: Pictures | None = None) -> str:
     return environment.get_template("report.html").render(
         doc=document.content, plan=plan, figures=drawn.of_plan, run_figures=drawn.of_runs,
         sources=sources, is_serverless=is_serverless(plan["chosen"]), kinds=KINDS,
+        ways_note=WAYS_NOTE,
         css=(_TEMPLATES / "report.css").read_text(),
         beside=beside_the_verdict(plan), beside_keys=topic_keys(plan, sources),
         cheapest_usd=min((one["total_usd"]["expected"] for one in plan["replica"]["setups"]), default=None),

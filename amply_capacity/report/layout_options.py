@@ -11,6 +11,7 @@ from amply_capacity.report.layout import Column, Row, Said, Section, Table
 from amply_capacity.report.layout_plan import constraint
 from amply_capacity.report.money import usd
 from amply_capacity.report.sources import Sources
+from amply_capacity.report.ways import WAYS_NOTE, ways_sentence
 
 __all__ = ["alternatives_section", "excuses_section", "ways_section"]
 
@@ -25,28 +26,17 @@ def ways_section(plan: Plan, sources: Sources) -> Section | None:
     if not plan["strategies"]:
         return None
     keys = (*sources.prices(), *sources.reserved(),
-            *sources.inputs("users", "activity", "money", "plan", "sampling"))
-    priced = [one for one in plan["strategies"] if one["usd_total_expected"] is not None]
-    cheapest = min(priced, key=lambda one: float(one["usd_total_expected"]))
-    own = plan["strategies"][0]
+            *sources.inputs("users", "activity", "failures", "money", "plan", "sampling"))
     months = len(plan["months"])
-    total = usd(own["usd_total_expected"])
-    if cheapest is own:
-        said = f"No other way costs less than the plan’s {total} over {months} months."
-    else:
-        saved = usd(own["usd_total_expected"] - cheapest["usd_total_expected"])
-        needs = f" It needs this: {cheapest['changes']}." if cheapest["changes"] else ""
-        said = (f"“{cheapest['name']}” would save {saved} of the plan’s {total} over {months} months."
-                f"{needs}")
     rows = tuple(_way(one, is_own=place == 0, keys=keys) for place, one in enumerate(plan["strategies"]))
-    columns = (Column("Way", 5), Column("First month"), Column(f"{months} months, expected"),
-               Column("Median (5–95 % of worlds)", is_sheet_only=True), Column("Against the plan"),
-               Column("Cheaper in"), Column("Ahead for good from", is_sheet_only=True),
-               Column("What has to change", 4))
-    table = Table("ways", f"What each comes to over {months} months (USD)", columns, rows)
-    return Section("ways", "What if we went another way?", (Said(said, keys),), ("strategies",), (table,),
-                   ("All ways are played through the same worlds, with what goes wrong in dollars where the "
-                    "node is too small.",))
+    columns = (Column("Way", 10), Column("First month"), Column(f"{months} months, expected"),
+               Column("Of it outages"), Column("Median (5–95 % of worlds)", is_sheet_only=True),
+               Column("Against the plan"), Column("Cheaper in"),
+               Column("Ahead for good from", is_sheet_only=True), Column("Unserved"),
+               Column("What has to change", 11))
+    table = Table("ways", f"What each comes to over {months} months, outages included (USD)", columns, rows)
+    return Section("ways", "What if we went another way?", (Said(ways_sentence(plan), keys),),
+                   ("strategies",), (table,), (WAYS_NOTE,))
 
 
 def alternatives_section(plan: Plan, sources: Sources) -> Section:
@@ -102,19 +92,25 @@ def excuses_section(plan: Plan, sources: Sources) -> Section | None:
 
 def _way(one: Mapping[str, Any], *, is_own: bool, keys: tuple[str, ...]) -> Row:
     called = Cell(one["name"], detail=one["what"])
-    if one["usd_total"] is None:
-        return Row((called, Cell("not priced"), *[NOTHING] * 5,
+    if one["unserved"] is None:
+        return Row((called, Cell("not priced"), *[NOTHING] * 7,
                     words("; ".join(filter(None, (one["note"], one["changes"]))))), keys)
+    first = Cell("not known") if one["usd_first_month"] is None else money(one["usd_first_month"])
+    changes = Cell(one["changes"] or "nothing", detail=one["note"])
+    unserved = share(one["unserved"]) if one["unserved"] else NOTHING
     total = one["usd_total"]
+    if total is None:
+        return Row((called, first, Cell("not known"), *[NOTHING] * 5, unserved, changes), keys,
+                   is_marked=is_own)
     expected = money(one["usd_total_expected"])
     spread = Cell(f"{usd(total['mid'])} ({usd(total['low'])} – {usd(total['high'])})", total["mid"],
                   expected.excel, bounds=(total["low"], total["high"]))
-    beside = (NOTHING,) * 3 if is_own else (
-        change(one["difference_expected"]), share(one["probability_cheaper"], 0),
-        month(one["break_even_month"]))
-    changes = Cell(one["changes"] or "nothing", detail=one["note"])
-    return Row((called, money(one["usd_first_month"]), expected, spread, *beside, changes), keys,
-               is_marked=is_own)
+    beside = (NOTHING,) * 3
+    if not is_own and one["difference_expected"] is not None:
+        beside = (change(one["difference_expected"]), share(one["probability_cheaper"], 0),
+                  month(one["break_even_month"]))
+    return Row((called, first, expected, money(one["usd_outages_expected"]), spread, *beside, unserved,
+                changes), keys, is_marked=is_own)
 
 
 def _number_name(dotted: str) -> str:

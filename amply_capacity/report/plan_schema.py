@@ -126,12 +126,15 @@ def _alternative() -> Schema:
 
 def _strategy() -> Schema:
     return said(thing({
-        "name": TEXT, "what": TEXT, "usd_first_month": maybe(USD), "usd_total": maybe(_SPAN),
-        "usd_total_expected": maybe(USD),
+        "name": TEXT, "what": TEXT,
+        "usd_first_month": said(maybe(USD), "Expected; all figures have the outages in them"),
+        "usd_total": maybe(_SPAN), "usd_total_expected": maybe(USD),
+        "usd_outages_expected": said(maybe(USD), "Of usd_total_expected"),
+        "unserved": said(maybe(SHARE), "Of the worlds: nothing that is offered is enough in some month"),
         "difference_expected": said(maybe(USD), "Against the plan's own way"),
         "probability_cheaper": maybe(SHARE), "break_even_month": maybe(MONTH),
         "changes": said(TEXT, "What the application or a contract has to change"), "note": TEXT,
-    }), "A way through the months; null where it could not be priced, with the reason in note")
+    }), "A way through the months; null where it is not known, with the reason in note")
 
 
 def _reversal() -> Schema:

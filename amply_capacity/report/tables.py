@@ -127,16 +127,19 @@ def strategies(plan: Plan) -> Styler:
     unknown = float("inf")
     rows = [{
         "way": one["name"], "first month": one["usd_first_month"],
-        "expected total": one["usd_total_expected"],
+        "expected total": one["usd_total_expected"], "of it outages": one["usd_outages_expected"],
         "against the plan": one["difference_expected"], "cheaper in": one["probability_cheaper"],
-        "ahead from": one["break_even_month"] or "", "what has to change": one["changes"],
+        "ahead from": one["break_even_month"] or "", "unserved": one["unserved"],
+        "what has to change": one["changes"],
         "note": one["note"],
     } for one in sorted(plan["strategies"], key=lambda one: unknown if one["usd_total_expected"] is None
                         else one["usd_total_expected"])]
-    numbers = ("first month", "expected total", "against the plan", "cheaper in")
+    numbers = ("first month", "expected total", "of it outages", "against the plan", "cheaper in",
+               "unserved")
     frame = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
     return _shown(frame, {"first month": "${:,.2f}", "expected total": "${:,.0f}",
-                          "against the plan": "{:+,.0f}", "cheaper in": "{:.0%}"})
+                          "of it outages": "${:,.0f}", "against the plan": "{:+,.0f}",
+                          "cheaper in": "{:.0%}", "unserved": "{:.1%}"})
 
 
 def influences(plan: Plan) -> Styler:

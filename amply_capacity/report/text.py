@@ -53,12 +53,14 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 def _ways(plan: Mapping[str, Any]) -> list[str]:
     """What other ways come to, and what decides."""
     months = len(plan["months"])
-    lines = [f"Other ways                      {months} months   against the plan"]
+    lines = [f"Other ways, with outages        {months} months   against the plan"]
     for one in plan["strategies"]:
         if one["usd_total_expected"] is None:
-            lines.append(f"  {one['name']:<28} not priced: {one['note']}")
+            known = "not priced" if one["unserved"] is None else "not known"
+            lines.append(f"  {one['name']:<28} {known}: {one['note']}")
         else:
-            difference = "" if one["name"] == "plan" else f"{one['difference_expected']:+,.0f}"
+            beside = one["difference_expected"]
+            difference = "" if one["name"] == "plan" or beside is None else f"{beside:+,.0f}"
             lines.append(f"  {one['name']:<26} {usd(one['usd_total_expected']):>12} {difference:>10}  "
                          f"{'; '.join(filter(None, (one['changes'], one['note'])))}")
     second = plan["runner_up"]

@@ -15,8 +15,14 @@ from amply_capacity.plan.demand import Demand
 Demands = Callable[..., Demand]
 Runs = Callable[..., Evidence]
 Plans = Callable[..., Plan]
+FREE: dict[str, object] = {"money.usd_per_downtime_minute": 0, "money.usd_per_lost_session": 0,
+                           "money.usd_per_breached_slo_minute": 0}
 STEADY: dict[str, object] = {"users.registered": 5_000, "users.growth_percent_per_month": 0,
-                             "plan.horizon_months": 36}
+                             "plan.horizon_months": 36, **FREE}
+A_FAILURE_A_YEAR: dict[str, object] = {
+    **STEADY, "failures.per_node_year": 1.0, "failures.minutes_single": 30.0, "failures.minutes_replica": 1.5,
+    "failures.maintenance_per_year": 0, "failures.zone_share": 0, "allowed.node_types": ["cache.t3.*"]}
+"""Half an hour of a single node; a minute and a half until a replica has taken over."""
 
 
 def by_name(made: Plan) -> dict[str, dict[str, Any]]:
@@ -91,7 +97,8 @@ def test_big_from_the_start_costs_more_until_the_end(whole_plan: Plans) -> None:
 
 
 def test_staying_where_one_does_not_fit_costs_what_users_suffer(whole_plan: Plans) -> None:
-    made = whole_plan({**STEADY, "users.registered": 150_000})
+    made = whole_plan({"users.registered": 150_000, "users.growth_percent_per_month": 0,
+                       "plan.horizon_months": 36})
     ways = by_name(made)
     assert ways["stay"]["usd_total_expected"] > ways["plan"]["usd_total_expected"]
 
@@ -116,3 +123,50 @@ def test_celery_on_its_own_costs_a_second_node(whole_plan: Plans) -> None:
 def test_a_draft_has_none_and_no_excuses(whole_plan: Plans) -> None:
     draft = whole_plan(is_draft=True)
     assert draft.strategies == draft.excuses == ()
+
+
+def test_every_way_has_the_same_outages_in_it_where_its_nodes_are_as_many(whole_plan: Plans) -> None:
+    made = whole_plan({**A_FAILURE_A_YEAR, "money.usd_per_downtime_minute": 0.1})
+    ways = by_name(made)
+    assert made.chosen.bill.replicas == 0
+    outages = 36 * 1.0 / 12 * 30 * 0.1
+    assert outages == 9.0
+    assert ways["plan"]["usd_total_expected"] == pytest.approx(36 * 12.41 + outages, abs=0.02)
+    priced = [one for one in made.strategies if one["usd_total"] is not None]
+    assert {round(one["usd_outages_expected"], 2) for one in priced} == {outages}
+    assert ways["plan"]["usd_first_month"] == pytest.approx(12.41 + outages / 36, abs=1e-3)
+
+
+def test_to_stay_without_a_replica_costs_the_outages_that_it_would_avoid(whole_plan: Plans) -> None:
+    made = whole_plan({**A_FAILURE_A_YEAR, "money.usd_per_downtime_minute": 500})
+    ways = by_name(made)
+    assert made.chosen.bill.replicas == 1
+    # A failure a year for three years, of 30 minutes or of 1.5, at 500 USD a minute.
+    assert ways["stay"]["usd_total_expected"] == pytest.approx(36 * 12.41 + 3 * 30 * 500, abs=0.05)
+    # Now and then both nodes fail, which is a little more.
+    assert ways["plan"]["usd_outages_expected"] == pytest.approx(3 * 1.5 * 500, rel=0.005)
+    assert ways["plan"]["usd_total_expected"] == pytest.approx(36 * 2 * 12.41 + 3 * 1.5 * 500, rel=0.005)
+    assert ways["stay"]["probability_cheaper"] == 0.0
+
+
+def test_what_worlds_that_nothing_serves_come_to_is_not_known(whole_plan: Plans) -> None:
+    made = whole_plan({"users.registered": 3_000, "activity.requests_per_user_hour": 4_000,
+                       "plan.horizon_months": 36})
+    ways = by_name(made)
+    assert made.months[-1].usd_mid is None
+    for name in ("plan", "reserve 3yr_all", "split off Celery"):
+        assert ways[name]["usd_total"] is ways[name]["usd_total_expected"] is None
+        assert ways[name]["unserved"] > 0.1
+        assert ways[name]["note"].startswith("nothing offered is enough in 9")
+    serverless = ways["go serverless, valkey"]
+    assert serverless["unserved"] == 0.0
+    assert serverless["usd_total_expected"] > 0.0
+    assert serverless["difference_expected"] is serverless["probability_cheaper"] is None
+    assert ways["plan"]["usd_first_month"] > made.chosen.bill.usd_per_month, "which every world knows"
+
+
+def test_of_a_few_worlds_that_nothing_serves_the_share_is_said(whole_plan: Plans) -> None:
+    own = by_name(whole_plan({"plan.horizon_months": 36}))["plan"]
+    assert 0.0 < own["unserved"] <= 0.1
+    assert own["usd_total_expected"] is not None
+    assert own["note"] == ""

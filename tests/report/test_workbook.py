@@ -181,7 +181,7 @@ def test_what_nobody_knows_is_a_word_and_in_no_formula(changed: Callable[..., Do
         plan["headroom"][0] |= {"available": None, "headroom_percent": None}
         plan["spec_table"][0] |= {"true_usd": None, "source": None, "as_of": None}
         plan["strategies"][1] |= {"usd_total": None, "usd_total_expected": None, "usd_first_month": None,
-                                  "difference_expected": None, "note": "no price"}
+                                  "difference_expected": None, "unserved": None, "note": "no price"}
 
     book = Book(render_workbook(changed(forget)))
     for name, words in (("Cost by month", "unknown"), ("Why", "unknown"), ("Decision", "not offered"),
