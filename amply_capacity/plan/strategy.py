@@ -47,7 +47,9 @@ class Strategy:
     def as_json(self, own: Strategy, months: Sequence[str], confidence: float) -> dict[str, Any]:
         """Its money beside that of the plan's own way.
 
-        What it comes to is not known where it leaves more worlds unserved than the confidence does.
+        What it comes to is not known where it leaves more worlds unserved than the confidence does. What is
+        expected of a way that went through the first worlds alone is that of the plan's in all of them and
+        the mean difference in those (a control variate), so that the column adds up.
         """
         found: dict[str, Any] = {"usd_first_month": None, "usd_total": None, "usd_total_expected": None,
                                  "usd_outages_expected": None, "difference_expected": None,
@@ -57,9 +59,10 @@ class Strategy:
             unserved = self.unserved_until(len(months))
             found["unserved"] = round(unserved, 4)
             if self._is_known(1, confidence):
-                found["usd_first_month"] = round(float(self.all_usd[:, 0].mean()), 4)
+                first_usd = float(self.all_usd[:, 0].mean()) + self._missed(own.all_usd[:, 0])
+                found["usd_first_month"] = round(first_usd, 4)
             if self._is_known(len(months), confidence):
-                found |= self._total()
+                found |= self._total(own)
                 if own._is_known(len(months), confidence):
                     found |= self._beside(own.all_usd[:len(self.usd)], months)
             else:
@@ -71,16 +74,26 @@ class Strategy:
     def _is_known(self, months: int, confidence: float) -> bool:
         return self.unserved_until(months) <= 1.0 - confidence + 1e-9
 
-    def _total(self) -> dict[str, Any]:
+    @property
+    def _outages_usd(self) -> Floats:
+        """By world, over the whole horizon."""
         assert self.usd is not None
-        total = self.all_usd.sum(axis=1)
+        return np.asarray(self.all_usd.sum(axis=1) - self.usd.sum(axis=1))
+
+    def _missed(self, own: Floats) -> float:
+        """By how much the worlds that this way went through lie below all of them in the plan's own."""
+        assert self.usd is not None
+        return float(own.mean() - own[:len(self.usd)].mean())
+
+    def _total(self, own: Strategy) -> dict[str, Any]:
+        total, outages = self.all_usd.sum(axis=1), self._outages_usd
         low, mid, high = np.quantile(total, [0.05, 0.5, 0.95])
-        outages = total - self.usd.sum(axis=1)
+        own_usd, own_outages = own.all_usd.sum(axis=1), own._outages_usd
         return {
             "usd_total": {"low": round(float(low), 2), "mid": round(float(mid), 2),
                           "high": round(float(high), 2)},
-            "usd_total_expected": round(float(total.mean()), 2),
-            "usd_outages_expected": round(float(outages.mean()), 2),
+            "usd_total_expected": round(float(total.mean()) + self._missed(own_usd), 2),
+            "usd_outages_expected": round(float(outages.mean()) + self._missed(own_outages), 2),
         }
 
     def _beside(self, own_usd: Floats, months: Sequence[str]) -> dict[str, Any]:

@@ -35,6 +35,14 @@ def test_every_way_that_people_ask_for_is_there(whole_plan: Plans) -> None:
             "split off Celery", "reserve 1yr_no", "reserve 3yr_all"} <= names
 
 
+def test_what_the_ways_come_to_differs_by_what_they_cost_more_or_less(whole_plan: Plans) -> None:
+    ways = by_name(whole_plan({"plan.horizon_months": 36}))
+    own = ways["plan"]["usd_total_expected"]
+    for one in ways.values():
+        if one["difference_expected"] is not None:
+            assert one["usd_total_expected"] - own == pytest.approx(one["difference_expected"], abs=0.05)
+
+
 def test_without_growth_the_plan_is_its_first_month_again_and_again(whole_plan: Plans) -> None:
     made = whole_plan(STEADY)
     own = by_name(made)["plan"]
