@@ -14,11 +14,12 @@ from gevent.event import Event
 
 from amply_capacity.load.journal import Journal
 from amply_capacity.load.labels import Labels
+from amply_capacity.load.link import Link
 from amply_capacity.load.options import Options
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.routing import Link, opener
+from amply_capacity.load.routing import opener
 from amply_capacity.load.wire import Batch
 from amply_capacity.target.guard import Target
 from amply_capacity.traffic.application import Application

@@ -10,9 +10,10 @@ from zlib import crc32
 import gevent
 
 from amply_capacity.load.labels import Labels
+from amply_capacity.load.link import Link, Unreachable
 from amply_capacity.load.recorder import TRACED, Recorder, to_us
-from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import Link, Unreachable
+from amply_capacity.load.replies import ReplyError, errors_in
+from amply_capacity.load.trace import key_text, value_and_ttl
 from amply_capacity.traffic.operation import ERROR, OK, Command, Compute, Operation, Pipeline, Step
 
 __all__ = ["Played", "Player"]
@@ -112,7 +113,7 @@ class Player:
             elif command in _OF_ONE_KEY:
                 key = step[1]
                 if type(key) is not str:
-                    key = _text(key)
+                    key = key_text(key)
                 if crc32(key.encode()) < recorder.access_below:
                     self._trace(step, reply)
             elif command == "DEL":
@@ -231,7 +232,7 @@ class Player:
 
     def _look_through(self, step: Pipeline, replies: list[Any]) -> tuple[str, ReplyError | None]:
         """A pipeline's name, and the first error that it was answered with."""
-        failed = _first_error(replies)
+        failed = next(errors_in(replies), None)
         if failed is None:
             for part in step.commands:
                 if part[0] in TRACED:
@@ -299,9 +300,9 @@ class Player:
         recorder, now = self._recorder, self.connection.answered
         op = str(command[0]).lower()
         for key in command[1:] if op == "del" else command[1:2]:
-            text = _text(key)
+            text = key_text(key)
             if crc32(text.encode()) < recorder.access_below:
-                recorder.access(now, op, text, *_value_and_ttl(op, command, reply))
+                recorder.access(now, op, text, *value_and_ttl(op, command, reply))
 
 
 class Played(NamedTuple):
@@ -317,36 +318,3 @@ def _nothing_asked() -> Operation:
     """In place of an operation whose first step is not even asked for: its connection cannot be had."""
     yield ()
     return ERROR
-
-
-def _text(word: object) -> str:
-    """A command's word, as a key is written down: one of bytes, or a number, is a key too."""
-    return word.decode(errors="backslashreplace") if isinstance(word, bytes) else str(word)
-
-
-def _bytes(word: object) -> int:
-    return len(word) if isinstance(word, bytes) else len(str(word).encode())
-
-
-def _value_and_ttl(op: str, command: Command, reply: Any) -> tuple[int | None, float | None]:
-    if op == "get":
-        return (len(reply.encode()) if isinstance(reply, str) else None), None
-    if op == "setex":
-        return _bytes(command[3]), float(command[2])
-    if op == "expire":
-        return None, float(command[2])
-    if op in {"sadd", "srem"}:
-        return sum(map(_bytes, command[2:])), None
-    if op == "smembers":
-        return sum(len(member.encode()) for member in reply or ()), None
-    return None, None
-
-
-def _first_error(replies: list[Any]) -> ReplyError | None:
-    """The first error among a pipeline's replies, those inside EXEC's list included."""
-    for reply in replies:
-        if isinstance(reply, ReplyError):
-            return reply
-        if isinstance(reply, list) and (inner := _first_error(reply)) is not None:
-            return inner
-    return None

@@ -18,11 +18,11 @@ from gevent.pool import Group
 
 from amply_capacity.load.labels import Labels
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING, Rider
+from amply_capacity.load.link import Askable
 from amply_capacity.load.player import Player
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import Askable
 from amply_capacity.traffic.operation import Command, Operation, Pipeline, Step
 
 __all__ = ["TOO_MANY", "Pool"]

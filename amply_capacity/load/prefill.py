@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from amply_capacity.errors import TargetError
+from amply_capacity.load.link import Link
 from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import Link
 from amply_capacity.progress import progress
 from amply_capacity.target.info import sample
 from amply_capacity.traffic.operation import Command

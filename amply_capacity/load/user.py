@@ -19,10 +19,10 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 from amply_capacity.load.campaign import current_campaign
 from amply_capacity.load.client import Connection
 from amply_capacity.load.lane import Lane
+from amply_capacity.load.link import Askable
 from amply_capacity.load.player import Played, Player
 from amply_capacity.load.pool import Pool
 from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import Askable
 from amply_capacity.traffic.application import OPERATIONS
 from amply_capacity.traffic.operation import Operation
 

@@ -18,13 +18,14 @@ from batches import tables
 from killable_redis import KillableRedis
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.failover import FailoverConnection
 from amply_capacity.load.labels import Labels
 from amply_capacity.load.lane import RUNNING, STOPPING, WAITING
+from amply_capacity.load.link import Askable
 from amply_capacity.load.pace import Pace
 from amply_capacity.load.pool import TOO_MANY, Pool
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.load.recorder import Recorder
-from amply_capacity.load.routing import Askable, FailoverConnection
 from amply_capacity.model.pool import stall_failures
 from amply_capacity.target.cluster import Cluster
 from amply_capacity.target.endpoint import Endpoint

@@ -13,18 +13,14 @@ import pytest
 from locust_process import wait_until
 
 from amply_capacity.load.client import Connection
+from amply_capacity.load.failover import FailoverConnection, primary_from_sentinels
+from amply_capacity.load.link import Unreachable
 from amply_capacity.load.player import Player
 from amply_capacity.load.recorder import Recorder
 from amply_capacity.load.replies import ReplyError
-from amply_capacity.load.routing import (
-    FailoverConnection,
-    ShardedConnection,
-    SlotMap,
-    Unreachable,
-    opener,
-    primary_from_sentinels,
-)
-from amply_capacity.load.slots import key_of, slot_of
+from amply_capacity.load.routing import opener
+from amply_capacity.load.sharded import ShardedConnection
+from amply_capacity.load.slots import SlotMap, key_of, slot_of
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
 from amply_capacity.target.process import free_port
