@@ -50,8 +50,8 @@ class Lane:
 
     __slots__ = (
         "_answer", "_connection", "_due_at", "_fail", "_follow", "_handed", "_hub", "_is_paced", "_left",
-        "_next", "_playable", "_player", "_queue", "_random", "_reactor", "_rider", "_start", "_task",
-        "_tasks", "_waiter")
+        "_next", "_playable", "_player", "_position", "_queue", "_random", "_reactor", "_rider", "_start",
+        "_task", "_tasks", "_waiter")
 
     def __init__(self, rider: Rider, player: Player, connection: Connection, reactor: Reactor) -> None:
         self._rider, self._player, self._connection, self._reactor = rider, player, connection, reactor
@@ -107,6 +107,7 @@ class Lane:
             due = rider.intended = rider.pace.next_start()
             if due <= self._connection.answered:  # later than now the reactor sees, in this turn of the loop
                 return False
+            self._position = rider.pace.position
         elif rider.think_seconds:
             due = perf_counter() + rider.think_seconds
         else:
@@ -189,7 +190,7 @@ class Lane:
         rider, now = self._rider, self._reactor.now
         if self._due_at > now:
             if rider.pace is not None:
-                self._due_at = rider.intended = rider.pace.start()
+                self._due_at = rider.intended = rider.pace.moment(self._position)
             if self._due_at > now:
                 self._reactor.at(self._due_at, self._start)
                 return

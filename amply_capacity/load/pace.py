@@ -1,50 +1,102 @@
-"""One client's way through the schedule of its process."""
+"""The intended starts of a process' clients: one sequence, of which who is free takes the next."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 
 from amply_capacity.load.reactor import Reactor
 from amply_capacity.traffic.arrivals import DayRate, SteadyRate
 
-__all__ = ["Pace"]
+__all__ = ["Entry", "Pace"]
 
-_BLOCK = 64
+_LOOK_AHEAD = 64
+_LEAST_DRAWN, _LEAST_DRAWN_EACH = 256, 4
+_MOST_KEPT = 4096
+
+
+class Entry:
+    """What one client adds to the schedule; given back to `pace.leave` when the client ends."""
+
+    __slots__ = ("ahead", "began_at", "pace", "places", "position")
+
+    def __init__(self, pace: Pace, began_at: float, places: Iterator[float]) -> None:
+        self.pace, self.began_at, self.places = pace, began_at, places
+        self.position = began_at + next(places)  # drawn now: what follows draws on the same seed
+        self.ahead: list[float] = []
+        """Positions that are drawn already."""
+
+    def draw(self, limit: float) -> list[float]:
+        """Its positions up to the limit, of those not drawn yet."""
+        drawn, position = [], self.position
+        while position <= limit:
+            drawn.append(position)
+            position = self.began_at + next(self.places)
+        self.position = position
+        self.ahead += drawn
+        return drawn
 
 
 class Pace:
     """Gives one intended start after the other, and counts those that the schedule wanted.
 
-    The schedule runs on while the client waits for a reply: its starts are counted when they are due, not
-    when the client gets round to them. Where its rate is changed, `reschedule` has to be called.
+    The schedule runs on while all clients wait for replies: its starts are counted when they are due, not
+    when somebody gets round to them. They are not a client's own: who is free takes the next, as the workers
+    of an application take requests, and none waits for a busy client while others have nothing to do. Where
+    the schedule's rate is changed, `reschedule` has to be called.
     """
 
-    def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor, places: Iterator[float]) -> None:
-        self._schedule, self._reactor, self._places = schedule, reactor, places
-        self._began_at = schedule.position(perf_counter())
-        self._positions = array("d")
-        """Of the start given last, and of all that are still to be given or counted, in order.
-
-        No objects, for those of a second are dropped at once.
-        """
+    def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor) -> None:
+        self._schedule, self._reactor = schedule, reactor
+        self._entries: list[Entry] = []
+        self._drawn_to = schedule.position(perf_counter())
+        # Sorted positions, no objects: those of a second are many.
+        self._to_give, self._to_count = array("d"), array("d")
+        self._given = 0
+        """How many of `_to_give` were given."""
         self._moments: list[float] = []
         """Of the starts to be given next, the next one last."""
-        self._given = self._counted = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no client is left."""
+        return not self._entries
+
+    @property
+    def position(self) -> float:
+        """Of the start given last, until the next one is given; see `moment`."""
+        return self._to_give[self._given - 1]
+
+    def enter(self, places: Iterator[float], begins: float) -> Entry:
+        """A client begins at that moment, of `time.perf_counter`: where its starts lie from then on."""
+        entry = Entry(self, self._schedule.position(begins), places)
+        self._entries.append(entry)
+        drawn = entry.draw(self._drawn_to)
+        if drawn:
+            self._replace([*self._to_give[self._given:], *drawn], [*self._to_count, *drawn])
+        return entry
+
+    def leave(self, entry: Entry) -> None:
+        """A client has ended: what it had wanted from now on, nobody starts."""
+        self._entries.remove(entry)
+        now = self._schedule.position(perf_counter())
+        gone = {position for position in entry.ahead if position > now}
+        if gone:
+            self._replace((one for one in self._to_give[self._given:] if one not in gone),
+                          (one for one in self._to_count if one not in gone))
 
     def next_start(self) -> float:
-        """The next intended start, on `time.perf_counter`."""
+        """The next intended start, on `time.perf_counter`, which is the caller's then."""
         if not self._moments:
             self._look_ahead()
         self._given += 1
         return self._moments.pop()
 
-    def start(self) -> float:
-        """The intended start given last, which moves when the rate is changed meanwhile."""
-        return self._schedule.moments(self._positions[self._given - 1:self._given])[0]
+    def moment(self, position: float) -> float:
+        """When the schedule gets to that position, which moves when its rate is changed."""
+        return self._schedule.moments([position])[0]
 
     def reschedule(self) -> None:
         """The schedule's rate has changed."""
@@ -52,29 +104,42 @@ class Pace:
 
     def wait(self) -> float:
         """Wait for the next intended start; that start."""
-        due = self.next_start()
+        due, position = self.next_start(), self.position
         while due > perf_counter():
             self._reactor.wait_until(due)
-            due = self.start()
+            due = self.moment(position)
         return due
 
     def offered_until(self, moment: float) -> int:
         """How many starts were due before that moment, of those not counted yet."""
         limit = self._schedule.position(moment)
-        while not self._positions or self._positions[-1] < limit:
+        while self._drawn_to < limit and self._entries:
             self._draw()
-        reached = bisect_left(self._positions, limit, self._counted)
-        count = reached - self._counted
-        passed = max(min(self._given - 1, reached), 0)
-        del self._positions[:passed]
-        self._given, self._counted = self._given - passed, reached - passed
+        count = bisect_left(self._to_count, limit)
+        del self._to_count[:count]
         return count
 
     def _look_ahead(self) -> None:
-        if self._given == len(self._positions):
+        while self._given == len(self._to_give):
             self._draw()
-        self._moments = self._schedule.moments(self._positions[self._given:self._given + _BLOCK])[::-1]
+        if self._given > _MOST_KEPT:
+            del self._to_give[:self._given]
+            self._given = 0
+        self._moments = self._schedule.moments(self._to_give[self._given:self._given + _LOOK_AHEAD])[::-1]
 
     def _draw(self) -> None:
-        began = self._began_at
-        self._positions.extend([began + place for place in islice(self._places, _BLOCK)])
+        """On average each client wants one start for each unit of the scale."""
+        entries, now = self._entries, self._schedule.position(perf_counter())
+        self._drawn_to += max(_LEAST_DRAWN / len(entries), _LEAST_DRAWN_EACH)
+        drawn: list[float] = []
+        for entry in entries:
+            entry.ahead = [position for position in entry.ahead if position > now]
+            drawn += entry.draw(self._drawn_to)
+        drawn.sort()
+        self._to_give.extend(drawn)
+        self._to_count.extend(drawn)
+
+    def _replace(self, to_give: Iterable[float], to_count: Iterable[float]) -> None:
+        self._to_give, self._to_count = array("d", sorted(to_give)), array("d", sorted(to_count))
+        self._given = 0
+        self._moments.clear()

@@ -54,7 +54,7 @@ class Pool:
         self._openings = Group()
         self._running = 0
         self._task: Any = None
-        self._due_at = self._begin_at = 0.0
+        self._due_at = self._begin_at = self._position = 0.0
         self._has_more = True
         self._waiter: Any = None
         self.is_closed = False
@@ -149,6 +149,7 @@ class Pool:
         if rider.quota is not None:
             rider.quota -= 1
         due, self._due_at = self._due_at, rider.pace.next_start()
+        self._position = rider.pace.position
         self._begin_at = max(self._due_at, perf_counter() + (self._due_at - due) * _CATCHING_UP)
         return True
 
@@ -159,7 +160,7 @@ class Pool:
             return  # killed; or who is still running ends it
         assert rider.pace is not None
         if self._due_at > now:
-            self._due_at = self._begin_at = rider.pace.start()
+            self._due_at = self._begin_at = rider.pace.moment(self._position)
         if self._due_at > now:
             self._reactor.at(self._begin_at, self._due)
             return

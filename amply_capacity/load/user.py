@@ -76,11 +76,15 @@ class RedisUser(User):  # type: ignore[misc]
             self._open_once()
         client = campaign.next_client()
         self.random = Random(f"{campaign.options.seed}/{client}")
-        self.pace = campaign.pace(self.random)
+        self._entry = campaign.enter(self.random)
+        self.pace = None if self._entry is None else self._entry.pace
         self.think_seconds = campaign.options.think_time_seconds
         self.quota = campaign.quota(client)
         self.intended: float | None = None
         connection = campaign.connection()
+        if self.pace is not None and campaign.options.pool_size is None:
+            with suppress(OSError, ReplyError):  # the first operation tries again, and counts what it meets
+                connection.connect()
         self._player = Player(connection, campaign.recorder)
         self._lane = (Lane(self, self._player, connection, campaign.reactor)
                       if isinstance(connection, Connection) else None)
@@ -96,7 +100,8 @@ class RedisUser(User):  # type: ignore[misc]
         self._player.connection.close()
         if self._pool is not None:
             self._pool.close()
-        self._campaign.forget(self.pace)
+        if self._entry is not None:
+            self._campaign.leave(self._entry)
 
     def perform(self, name: str) -> str:
         """Play one of the application's operations; its outcome."""

@@ -194,7 +194,8 @@ def test_a_client_killed_while_it_waits_for_a_reply_closes_the_connection(track:
 def test_starts_follow_the_schedule_and_are_what_the_clocks_count_from(track: _Track) -> None:
     rate, began = 200.0, perf_counter()
     rider = _Rider(get=_get)
-    rider.pace = Pace(SteadyRate(rate, began), track.reactor, positions("poisson", Random(2)))
+    rider.pace = Pace(SteadyRate(rate, began), track.reactor)
+    rider.pace.enter(positions("poisson", Random(2)), began)
     rider.intended = rider.pace.wait()
     assert track.lane(rider).run("get", 100, ()) is None
     assert rider._state == RUNNING
@@ -217,7 +218,8 @@ def test_a_client_killed_before_its_start_never_begins(track: _Track) -> None:
 def test_a_rate_that_is_changed_moves_the_start_that_is_waited_for(track: _Track) -> None:
     schedule = SteadyRate(0.001, perf_counter())
     rider = _Rider(get=_get)
-    rider.pace = Pace(schedule, track.reactor, positions("constant", Random(3)))
+    rider.pace = Pace(schedule, track.reactor)
+    rider.pace.enter(positions("constant", Random(3)), perf_counter())
     waiting = gevent.spawn(track.lane(rider).run, "get", 20, ())
     gevent.sleep(0.05)
     schedule.change(1000.0, perf_counter())
@@ -225,3 +227,30 @@ def test_a_rate_that_is_changed_moves_the_start_that_is_waited_for(track: _Track
     track.reactor.wake_all()
     assert waiting.get(timeout=_ENOUGH_SECONDS) is None
     assert sum(track.counts().values()) == 20
+
+
+def test_who_is_free_takes_the_starts_while_another_waits_for_the_server(
+        track: _Track, redis_cluster: Cluster) -> None:
+    began = perf_counter()
+    pace = Pace(SteadyRate(50.0, began), track.reactor)
+    for client in (1, 2):
+        pace.enter(positions("poisson", Random(client)), began)
+    wanted = Pace(SteadyRate(50.0, began), track.reactor)
+    for client in (1, 2):
+        wanted.enter(positions("poisson", Random(client)), began)
+    starts: list[float | None] = []
+
+    def noted() -> Operation:
+        starts.append(free.intended)
+        yield ("GET", "k")
+        return "hit"
+
+    stuck, free = _Rider(blocked=_blocked), _Rider(get=noted)
+    stuck.pace = free.pace = pace
+    other = _Track(redis_cluster)
+    stuck.intended = pace.wait()
+    waiting = gevent.spawn(other.lane(stuck).run, "blocked", 1, ())
+    free.intended = pace.wait()
+    assert track.lane(free).run("get", 40, ()) is None
+    waiting.kill()
+    assert [stuck.intended, *starts] == pytest.approx([wanted.next_start() for _ in range(41)])

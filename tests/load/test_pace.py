@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from random import Random
 from time import perf_counter
 
@@ -16,9 +18,17 @@ def reactor() -> Reactor:
     return Reactor.of(gevent.get_hub())
 
 
-def _pace(reactor: Reactor, rate: float, began: float, seed: int = 1) -> tuple[Pace, SteadyRate]:
+def _pace(reactor: Reactor, rate: float, began: float, clients: int = 1) -> tuple[Pace, SteadyRate]:
+    """Of so many clients at that rate each, since then."""
     schedule = SteadyRate(rate, began)
-    return Pace(schedule, reactor, positions("poisson", Random(seed))), schedule
+    pace = Pace(schedule, reactor)
+    for client in range(clients):
+        pace.enter(_places(client), began)
+    return pace, schedule
+
+
+def _places(client: int) -> Iterator[float]:
+    return positions("poisson", Random(client))
 
 
 def test_a_start_that_has_passed_is_given_at_once_and_keeps_its_time(reactor: Reactor) -> None:
@@ -60,3 +70,73 @@ def test_a_higher_rate_brings_a_start_nearer_that_is_waited_for(reactor: Reactor
     pace.reschedule()
     reactor.wake_all()
     assert waiting.get(timeout=20.0) < began + 20.0
+
+
+def test_the_starts_are_those_of_all_clients_in_order(reactor: Reactor) -> None:
+    pace, schedule = _pace(reactor, 20.0, perf_counter(), clients=30)
+    given = [pace.next_start() for _ in range(2000)]
+    wanted = sorted(moment for client in range(30)
+                    for moment in schedule.moments([*islice(_places(client), 200)]))
+    assert given == pytest.approx(wanted[:2000])
+
+
+def test_a_client_that_comes_later_adds_its_starts_from_then_on(reactor: Reactor) -> None:
+    began = perf_counter()
+    pace, schedule = _pace(reactor, 10.0, began, clients=5)
+    first = [pace.next_start() for _ in range(10)]
+    pace.enter(_places(9), began + 2.0)
+    rest = [pace.next_start() for _ in range(300)]
+    later = [began + 2.0 + moment - began for moment in schedule.moments([*islice(_places(9), 100)])]
+    assert min(later) > began + 2.0
+    wanted = sorted([*later, *(moment for client in range(5)
+                               for moment in schedule.moments([*islice(_places(client), 100)]))])
+    assert first + rest == pytest.approx(wanted[:310])
+
+
+def test_a_client_that_ends_takes_what_was_still_to_come(reactor: Reactor) -> None:
+    began = perf_counter()
+    pace, schedule = _pace(reactor, 1000.0, began)
+    leaving = pace.enter(_places(7), began)
+    assert pace.offered_until(began + 0.002) >= 0
+    while perf_counter() < began + 0.05:
+        gevent.sleep(0.01)
+    left = perf_counter()
+    pace.leave(leaving)
+    ended = perf_counter()
+    both = [moment for client in (0, 7) for moment in schedule.moments([*islice(_places(client), 3000)])]
+    alone = schedule.moments([*islice(_places(0), 3000)])
+    given = [pace.next_start() for _ in range(1000)]
+    assert [one for one in given if one < left] == pytest.approx(sorted(one for one in both if one < left))
+    assert [one for one in given if one > ended] == pytest.approx(
+        [one for one in alone if one > ended][:sum(one > ended for one in given)])
+    assert not pace.is_empty
+
+
+def test_what_all_clients_wanted_is_counted_whoever_takes_it(reactor: Reactor) -> None:
+    began = perf_counter()
+    pace, schedule = _pace(reactor, 100.0, began, clients=4)
+    taken = [pace.next_start() for _ in range(1500)]
+    wanted = [moment for client in range(4) for moment in schedule.moments([*islice(_places(client), 1500)])]
+    for second in (1.0, 2.0, 6.0):
+        ago = {1.0: 0.0, 2.0: 1.0, 6.0: 2.0}[second]
+        assert pace.offered_until(began + second) == sum(
+            began + ago <= moment < began + second for moment in wanted)
+    assert max(taken) < began + 6.0
+
+
+def test_nothing_is_wanted_when_all_clients_have_ended(reactor: Reactor) -> None:
+    pace = Pace(SteadyRate(100.0, perf_counter()), reactor)
+    entry = pace.enter(_places(1), perf_counter() + 0.5)
+    assert not pace.is_empty
+    pace.leave(entry)
+    assert pace.is_empty
+    assert pace.offered_until(perf_counter() + 10.0) == 0
+
+
+def test_a_start_keeps_its_place_when_the_rate_is_changed(reactor: Reactor) -> None:
+    began = perf_counter()
+    pace, schedule = _pace(reactor, 1.0, began)
+    start, position = pace.next_start(), pace.position
+    schedule.change(10.0, began)
+    pace.reschedule()
+    assert pace.moment(position) == pytest.approx(began + (start - began) / 10.0)

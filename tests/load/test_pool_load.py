@@ -46,7 +46,8 @@ class _Rider:
         self.tasks: list[Any] = ["next"]
         self.playable = {"next": (labels, lambda: (script.pop(0) if script[1:] else script[0])())}
         self.random = Random(1)
-        self.pace: Pace | None = Pace(schedule, reactor, positions(arrivals, Random(2)))
+        self.pace: Pace | None = Pace(schedule, reactor)
+        self.pace.enter(positions(arrivals, Random(2)), perf_counter())
         self.think_seconds = 0.0
         self.quota: int | None = count - 1  # the first is counted by who runs it
         self.intended: float | None = None
