@@ -144,8 +144,10 @@ class Campaign:
         """
         if self.schedule is None:
             return None
-        if not self._paces or self.options.pool_size is not None:
+        if self.options.pool_size is not None:
             self._paces.append(Pace(self.schedule, self.reactor))
+        elif not self._paces:
+            self._paces.append(Pace(self.schedule, self.reactor, -(-self.clients // self.worker_count)))
         return self._paces[-1].enter(positions(self.options.arrivals, rng),
                                      perf_counter() + _HEAD_START_SECONDS)
 

@@ -12,30 +12,33 @@ from amply_capacity.traffic.arrivals import DayRate, SteadyRate
 
 __all__ = ["Entry", "Pace"]
 
-_LOOK_AHEAD = 64
-_LEAST_DRAWN, _LEAST_DRAWN_EACH = 256, 4
-_MOST_KEPT = 4096
+_LOOK_AHEAD, _MOST_KEPT = 64, 4096
 
 
 class Entry:
     """What one client adds to the schedule; given back to `pace.leave` when the client ends."""
 
-    __slots__ = ("ahead", "began_at", "pace", "places", "position")
+    __slots__ = ("_newer", "_older", "_places", "_position", "began_at", "pace")
 
     def __init__(self, pace: Pace, began_at: float, places: Iterator[float]) -> None:
-        self.pace, self.began_at, self.places = pace, began_at, places
-        self.position = began_at + next(places)  # drawn now: what follows draws on the same seed
-        self.ahead: list[float] = []
-        """Positions that are drawn already."""
+        self.pace, self.began_at, self._places = pace, began_at, places
+        self._position = began_at + next(places)  # drawn now: what follows draws on the same seed
+        self._older: list[float] = []
+        self._newer: list[float] = []
+
+    @property
+    def ahead(self) -> list[float]:
+        """Positions drawn last: all that are still to come, and maybe some that have passed."""
+        return self._older + self._newer
 
     def draw(self, limit: float) -> list[float]:
         """Its positions up to the limit, of those not drawn yet."""
-        drawn, position = [], self.position
+        drawn, position = [], self._position
         while position <= limit:
             drawn.append(position)
-            position = self.began_at + next(self.places)
-        self.position = position
-        self.ahead += drawn
+            position = self.began_at + next(self._places)
+        self._position = position
+        self._older, self._newer = self._newer, drawn
         return drawn
 
 
@@ -45,11 +48,13 @@ class Pace:
     The schedule runs on while all clients wait for replies: its starts are counted when they are due, not
     when somebody gets round to them. They are not a client's own: who is free takes the next, as the workers
     of an application take requests, and none waits for a busy client while others have nothing to do. Where
-    the schedule's rate is changed, `reschedule` has to be called.
+    the schedule's rate is changed, `reschedule` has to be called. `clients` is how many will share it, as far
+    as known.
     """
 
-    def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor) -> None:
+    def __init__(self, schedule: SteadyRate | DayRate, reactor: Reactor, clients: int = 1) -> None:
         self._schedule, self._reactor = schedule, reactor
+        self._step = max(_LOOK_AHEAD / clients, 1.0)
         self._entries: list[Entry] = []
         self._drawn_to = schedule.position(perf_counter())
         # Sorted positions, no objects: those of a second are many.
@@ -128,13 +133,9 @@ class Pace:
         self._moments = self._schedule.moments(self._to_give[self._given:self._given + _LOOK_AHEAD])[::-1]
 
     def _draw(self) -> None:
-        """On average each client wants one start for each unit of the scale."""
-        entries, now = self._entries, self._schedule.position(perf_counter())
-        self._drawn_to += max(_LEAST_DRAWN / len(entries), _LEAST_DRAWN_EACH)
-        drawn: list[float] = []
-        for entry in entries:
-            entry.ahead = [position for position in entry.ahead if position > now]
-            drawn += entry.draw(self._drawn_to)
+        """No further than is needed: who enters later has to be sorted in."""
+        self._drawn_to += self._step
+        drawn = [position for entry in self._entries for position in entry.draw(self._drawn_to)]
         drawn.sort()
         self._to_give.extend(drawn)
         self._to_count.extend(drawn)
