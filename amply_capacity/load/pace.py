@@ -13,32 +13,30 @@ from amply_capacity.traffic.arrivals import DayRate, SteadyRate
 __all__ = ["Entry", "Pace"]
 
 _LOOK_AHEAD, _MOST_KEPT = 64, 4096
+_MOST_AHEAD = 256
+"""Of one client's starts: of one client alone some 128 are drawn beyond now, of many some few."""
 
 
 class Entry:
     """What one client adds to the schedule; given back to `pace.leave` when the client ends."""
 
-    __slots__ = ("_newer", "_older", "_places", "_position", "began_at", "pace")
+    __slots__ = ("_began_at", "_places", "_position", "ahead", "pace")
 
     def __init__(self, pace: Pace, began_at: float, places: Iterator[float]) -> None:
-        self.pace, self.began_at, self._places = pace, began_at, places
+        self.pace, self._began_at, self._places = pace, began_at, places
         self._position = began_at + next(places)  # drawn now: what follows draws on the same seed
-        self._older: list[float] = []
-        self._newer: list[float] = []
-
-    @property
-    def ahead(self) -> list[float]:
+        self.ahead: list[float] = []
         """Positions drawn last: all that are still to come, and maybe some that have passed."""
-        return self._older + self._newer
 
     def draw(self, limit: float) -> list[float]:
         """Its positions up to the limit, of those not drawn yet."""
         drawn, position = [], self._position
         while position <= limit:
             drawn.append(position)
-            position = self.began_at + next(self._places)
+            position = self._began_at + next(self._places)
         self._position = position
-        self._older, self._newer = self._newer, drawn
+        self.ahead += drawn
+        del self.ahead[:-_MOST_AHEAD]
         return drawn
 
 
@@ -85,8 +83,9 @@ class Pace:
 
     def leave(self, entry: Entry) -> None:
         """A client has ended: what it had wanted from now on, nobody starts."""
-        self._entries.remove(entry)
         now = self._schedule.position(perf_counter())
+        self._draw_to(now)
+        self._entries.remove(entry)
         gone = {position for position in entry.ahead if position > now}
         if gone:
             self._replace((one for one in self._to_give[self._given:] if one not in gone),
@@ -118,8 +117,7 @@ class Pace:
     def offered_until(self, moment: float) -> int:
         """How many starts were due before that moment, of those not counted yet."""
         limit = self._schedule.position(moment)
-        while self._drawn_to < limit and self._entries:
-            self._draw()
+        self._draw_to(limit)
         count = bisect_left(self._to_count, limit)
         del self._to_count[:count]
         return count
@@ -131,6 +129,10 @@ class Pace:
             del self._to_give[:self._given]
             self._given = 0
         self._moments = self._schedule.moments(self._to_give[self._given:self._given + _LOOK_AHEAD])[::-1]
+
+    def _draw_to(self, limit: float) -> None:
+        while self._drawn_to < limit and self._entries:
+            self._draw()
 
     def _draw(self) -> None:
         """No further than is needed: who enters later has to be sorted in."""

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import gevent
 import pytest
@@ -25,6 +26,11 @@ def _pace(reactor: Reactor, rate: float, began: float, clients: int = 1) -> tupl
     for client in range(clients):
         pace.enter(_places(client), began)
     return pace, schedule
+
+
+def _same(moments: float | list[float]) -> Any:
+    """Of a clock that counts from the machine's start: of its hours a millionth would be some starts."""
+    return pytest.approx(moments, rel=0.0, abs=1e-6)
 
 
 def _places(client: int) -> Iterator[float]:
@@ -77,7 +83,7 @@ def test_the_starts_are_those_of_all_clients_in_order(reactor: Reactor) -> None:
     given = [pace.next_start() for _ in range(2000)]
     wanted = sorted(moment for client in range(30)
                     for moment in schedule.moments([*islice(_places(client), 200)]))
-    assert given == pytest.approx(wanted[:2000])
+    assert given == _same(wanted[:2000])
 
 
 def test_a_client_that_comes_later_adds_its_starts_from_then_on(reactor: Reactor) -> None:
@@ -86,18 +92,17 @@ def test_a_client_that_comes_later_adds_its_starts_from_then_on(reactor: Reactor
     first = [pace.next_start() for _ in range(10)]
     pace.enter(_places(9), began + 2.0)
     rest = [pace.next_start() for _ in range(300)]
-    later = [began + 2.0 + moment - began for moment in schedule.moments([*islice(_places(9), 100)])]
+    later = [2.0 + moment for moment in schedule.moments([*islice(_places(9), 100)])]
     assert min(later) > began + 2.0
     wanted = sorted([*later, *(moment for client in range(5)
                                for moment in schedule.moments([*islice(_places(client), 100)]))])
-    assert first + rest == pytest.approx(wanted[:310])
+    assert first + rest == _same(wanted[:310])
 
 
 def test_a_client_that_ends_takes_what_was_still_to_come(reactor: Reactor) -> None:
     began = perf_counter()
     pace, schedule = _pace(reactor, 1000.0, began)
     leaving = pace.enter(_places(7), began)
-    assert pace.offered_until(began + 0.002) >= 0
     while perf_counter() < began + 0.05:
         gevent.sleep(0.01)
     left = perf_counter()
@@ -106,8 +111,8 @@ def test_a_client_that_ends_takes_what_was_still_to_come(reactor: Reactor) -> No
     both = [moment for client in (0, 7) for moment in schedule.moments([*islice(_places(client), 3000)])]
     alone = schedule.moments([*islice(_places(0), 3000)])
     given = [pace.next_start() for _ in range(1000)]
-    assert [one for one in given if one < left] == pytest.approx(sorted(one for one in both if one < left))
-    assert [one for one in given if one > ended] == pytest.approx(
+    assert [one for one in given if one < left] == _same(sorted(one for one in both if one < left))
+    assert [one for one in given if one > ended] == _same(
         [one for one in alone if one > ended][:sum(one > ended for one in given)])
     assert not pace.is_empty
 
@@ -117,10 +122,9 @@ def test_what_all_clients_wanted_is_counted_whoever_takes_it(reactor: Reactor) -
     pace, schedule = _pace(reactor, 100.0, began, clients=4)
     taken = [pace.next_start() for _ in range(1500)]
     wanted = [moment for client in range(4) for moment in schedule.moments([*islice(_places(client), 1500)])]
-    for second in (1.0, 2.0, 6.0):
-        ago = {1.0: 0.0, 2.0: 1.0, 6.0: 2.0}[second]
-        assert pace.offered_until(began + second) == sum(
-            began + ago <= moment < began + second for moment in wanted)
+    for since, until in pairwise((0.0, 1.0, 2.0, 6.0)):
+        assert pace.offered_until(began + until) == sum(
+            began + since <= moment < began + until for moment in wanted)
     assert max(taken) < began + 6.0
 
 
@@ -139,4 +143,4 @@ def test_a_start_keeps_its_place_when_the_rate_is_changed(reactor: Reactor) -> N
     start, position = pace.next_start(), pace.position
     schedule.change(10.0, began)
     pace.reschedule()
-    assert pace.moment(position) == pytest.approx(began + (start - began) / 10.0)
+    assert pace.moment(position) == _same(began + (start - began) / 10.0)
