@@ -217,3 +217,13 @@ def test_a_schedules_users_start_at_once_unless_they_are_to_start_one_by_one(
     offered = pd.DataFrame(run.events.loc[run.events["name"] == "offered", "detail"].tolist())
     second = offered.groupby("second")["operations"].sum().iloc[1]
     assert (second < 70) == is_slow
+
+
+def test_clients_connect_before_their_schedule_begins(tmp_path: Path) -> None:
+    code, words = run_locust("mixed", "-u", "20", "-t", "4s", "--arrivals", "poisson", "--rate", "1",
+                             "--population", "20", "--prefill", "0", "--run-dir", str(tmp_path / "run"),
+                             log=tmp_path / "log")
+    run = read_run(tmp_path / "run")
+    assert code == 0, words
+    assert sum(operation_counts(run.requests).values()) < 20
+    assert run.server["CurrConnections"].max() >= 20
