@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -228,7 +228,7 @@ class Text:
 class TrackRecord:
     """What was predicted and measured so far."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[Entry] = field(repr=False)  # else a notebook keeps them all beside what it shows
     cautions: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
