@@ -46,8 +46,9 @@ class SteadyRate:
 
     def moments(self, positions: Sequence[float]) -> list[float]:
         """The seconds at which the schedule reaches the positions."""
-        since_s, began, per_second = self._since_s, self._position, self._per_second
-        return [since_s + (position - began) / per_second for position in positions]
+        places = np.asarray(positions, dtype=np.float64)
+        moments: list[float] = (self._since_s + (places - self._position) / self._per_second).tolist()
+        return moments
 
     def position(self, moment_s: float) -> float:
         """Where the schedule is at that second."""

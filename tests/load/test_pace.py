@@ -80,10 +80,10 @@ def test_a_higher_rate_brings_a_start_nearer_that_is_waited_for(reactor: Reactor
 
 def test_the_starts_are_those_of_all_clients_in_order(reactor: Reactor) -> None:
     pace, schedule = _pace(reactor, 20.0, perf_counter(), clients=30)
-    given = [pace.next_start() for _ in range(2000)]
+    given = [pace.next_start() for _ in range(12_000)]
     wanted = sorted(moment for client in range(30)
-                    for moment in schedule.moments([*islice(_places(client), 200)]))
-    assert given == _same(wanted[:2000])
+                    for moment in schedule.moments([*islice(_places(client), 800)]))
+    assert given == _same(wanted[:12_000])
 
 
 def test_a_client_that_comes_later_adds_its_starts_from_then_on(reactor: Reactor) -> None:
@@ -115,6 +115,18 @@ def test_a_client_that_ends_takes_what_was_still_to_come(reactor: Reactor) -> No
     assert [one for one in given if one > ended] == _same(
         [one for one in alone if one > ended][:sum(one > ended for one in given)])
     assert not pace.is_empty
+
+
+def test_a_start_that_was_given_before_its_client_ended_is_kept(reactor: Reactor) -> None:
+    pace, schedule = _pace(reactor, 10.0, perf_counter())
+    leaving = pace.enter(_places(7), perf_counter())
+    given = [pace.next_start() for _ in range(600)]
+    later = pace.moment(pace.position)
+    pace.leave(leaving)
+    alone = schedule.moments([*islice(_places(0), 3000)])
+    rest = [pace.next_start() for _ in range(600)]
+    assert rest == _same([one for one in alone if one > later][:600])
+    assert given[-1] == _same(later)
 
 
 def test_what_all_clients_wanted_is_counted_whoever_takes_it(reactor: Reactor) -> None:
