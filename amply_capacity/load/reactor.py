@@ -32,8 +32,12 @@ _AT_A_STRETCH_SECONDS = 1e-3
 _NEAR_SECONDS = 200e-6
 """About what setting a timer, sleeping and being woken cost, and how much slower all is after it (README)."""
 _FEW, _EVERY, _NEAR_TOGETHER_SECONDS = 8, 8, 100e-6
-"""In a turn of more than a few every eighth reply is stamped, and what came between two close together is not
-(README)."""
+"""A reply is not stamped where it is known well enough when it came: between two looks close together, or, in
+a turn of more than a few, of which every eighth is stamped, between two of these (README)."""
+_Seen = tuple[list[tuple[int, int]], float, float]
+"""What has come between two looks, the moment before the first of it came by about a step, and that step from
+one to the next; 0 where only a stamp can tell."""
+_NOTHING: _Seen = [], 0.0, 0.0
 
 
 class Served(Protocol):
@@ -76,6 +80,8 @@ class Reactor:
         self.buffer = bytearray(BUFFER_BYTES)
         self.awake_seconds = self.now = 0.0
         self._is_stamped = False
+        self._looked = 0.0
+        """When it was last seen what had come."""
         self._waiting: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
         self._leaving: list[tuple[Served, bytes]] = []
@@ -174,7 +180,7 @@ class Reactor:
         """Runs in the hub before each wait of gevent's loop: turns, until nothing is to do or others wait."""
         waiting, leaving = self._waiting, self._leaving
         replies, following = self._replies, self._following
-        poll, others = self._events.poll, self._loop._callbacks
+        look, others = self._look, self._loop._callbacks
         self._is_serving = True
         began = now = perf_counter()
         try:
@@ -182,24 +188,23 @@ class Reactor:
                 self.now = now
                 while waiting and waiting[0][0] <= now:
                     heappop(waiting)[2]()
-                is_idle = True
-                take: Callable[[list[tuple[int, int]]], None] = self._take
-                early: list[tuple[int, int]] = []
+                is_idle = not leaving
+                take, early = self._take, _NOTHING
                 if leaving:
-                    is_idle = False
                     if self._is_stamped and len(leaving) > _FEW:
                         # What came since the last turn came long before what will be asked now, and epoll
                         # keeps the order only of those that it has seen to have nothing since.
-                        take, early = self._take_some_stamped, poll(0, _MOST_EVENTS)
+                        take, early = self._take_some_stamped, look()
                     sent = leaving[:]
                     leaving.clear()
                     for connection, packed in sent:
                         connection.leave(packed)
-                    if early:
-                        take(early)
-                ready = poll(0, _MOST_EVENTS)
+                    if early[0]:
+                        take(*early)
+                seen = look()
+                ready = seen[0]
                 if ready:
-                    take(ready)
+                    take(*seen)
                 if replies:
                     handed = replies[:]
                     replies.clear()
@@ -224,10 +229,22 @@ class Reactor:
             self._is_serving = False
             self._rest(now)
 
-    def _take_some_stamped(self, ready: list[tuple[int, int]]) -> None:
+    def _look(self) -> _Seen:
+        ready = self._events.poll(0, _MOST_EVENTS)
+        before, self._looked = self._looked, perf_counter()
+        between = self._looked - before
+        if not ready or between > _NEAR_TOGETHER_SECONDS:
+            return ready, before, 0.0
+        step = between / len(ready)
+        return ready, before - step / 2.0, step
+
+    def _take_some_stamped(self, ready: list[tuple[int, int]], moment: float, step: float) -> None:
         """Take what has come, in its order: most without its stamp, for it came between two that have one."""
+        if step:
+            self._take(ready, moment, step)
+            return
         marks = [*range(0, len(ready) - 1, _EVERY), len(ready) - 1]
-        self._take([ready[mark] for mark in marks])
+        self._take([ready[mark] for mark in marks], 0.0, 0.0)
         for before, after in pairwise(marks):
             if after - before > 1:
                 since, until = self._arrived(ready[before]), self._arrived(ready[after])
@@ -242,7 +259,7 @@ class Reactor:
             return 0.0
         return connection.answered
 
-    def _take(self, ready: list[tuple[int, int]], moment: float = 0.0, step: float = 0.0) -> None:
+    def _take(self, ready: list[tuple[int, int]], moment: float, step: float) -> None:
         """Take what has come. One parser for all whose reply is whole, as most are, stays in the cache.
 
         With a step they are not stamped: each arrived about so much later than the one before, the first than
