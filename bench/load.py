@@ -77,6 +77,7 @@ def table() -> str:
         (_MIXED, _PLAIN, "at least 7, aim 9"),
         (_MIXED, _PLAIN_HIREDIS, ""),
         (_MIXED, _REDIS_BENCHMARK, ""),
+        (_REDIS_BENCHMARK, _PLAIN, "what a client in C makes of this host"),
         (_GET_SETEX, _REDIS_BENCHMARK, "at least 0.6, aim 0.8"),
         (_GET_SETEX, _MEMTIER, ""),
     ]
