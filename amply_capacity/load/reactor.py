@@ -239,7 +239,8 @@ class Reactor:
         return ready, before - step / 2.0, step
 
     def _take_some_stamped(self, ready: list[tuple[int, int]], moment: float, step: float) -> None:
-        """Take what has come, in its order: most without its stamp, for it came between two that have one."""
+        """Take what has come, in its order: most without its stamp, for it came between two that have one, or
+        all, where the step is known."""
         if step:
             self._take(ready, moment, step)
             return
