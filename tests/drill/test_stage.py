@@ -28,6 +28,7 @@ from amply_capacity.drill.slow_replica import slow_replica
 from amply_capacity.drill.stage import Stage, Unfinished
 from amply_capacity.drill.staging import set_up
 from amply_capacity.target import cluster as clusters
+from amply_capacity.target.configuration import SERVICE_NAME
 from amply_capacity.target.launch import Launcher
 from amply_capacity.target.lease import DRILL_LOCK
 
@@ -125,6 +126,51 @@ def test_a_drills_cluster_is_loaded_by_nobody_but_the_drill_until_it_is_given_ba
             assert code == 1
             assert f"it is being loaded by {getpass.getuser()}@" in words
         assert asked(cluster.name, "{}; exit $?")[0] == 0
+
+
+_HELD = """
+import sys, time
+from amply_capacity.drill.plot import PLOTS
+from amply_capacity.drill.request import DrillRequest
+from amply_capacity.drill.staging import set_up
+request = DrillRequest(kind="crash", target=sys.argv[1], delay_ms=20.0, down_after_ms=900.0)
+with set_up(request) as stage:
+    stage.learn()
+    stage.deadline = time.monotonic() + 30.0
+    with PLOTS["crash"].staged(stage):
+        print("staged", flush=True)
+        time.sleep(60.0)
+"""
+
+
+@pytest.mark.parametrize("safe", [False, True], ids=["plain", "tls-auth"])
+def test_what_a_killed_drill_did_to_a_link_and_to_sentinels_is_put_right(safe: bool, tmp_path: Path) -> None:
+    settings = ("failover-timeout", "down-after-milliseconds")
+
+    def told() -> tuple[bool, int, list[tuple[int, ...]]]:
+        with stage.control(replica) as client:
+            said = client.info("replication")
+        found = []
+        for sentinel in stage.sentinels:
+            with stage.control(sentinel) as client:
+                master = client.sentinel_master(SERVICE_NAME)
+            found.append(tuple(int(master[name]) for name in settings))
+        return said["master_link_status"] == "up", int(said["master_port"]), found
+
+    with (_cluster(topology="replicated", tls=safe, with_password=safe) as cluster,
+          _stage(cluster, tmp_path, kind="crash") as stage):
+        primary, (replica,) = stage.primary(), stage.replicas()
+        before = told()
+        assert before[:2] == (True, primary.port)
+        with subprocess.Popen([sys.executable, "-c", _HELD, cluster.name], stdout=subprocess.PIPE) as held:
+            assert held.stdout is not None
+            assert held.stdout.readline() == b"staged\n"
+            during = told()
+            assert during[1] not in {node.port for node in cluster.nodes}
+            assert set(during[2]) == {(3_600_000, 900)}
+            held.kill()
+        stage.wait_until(lambda: told() == before, "everything as it was")
+        assert stage.is_whole()
 
 
 @pytest.mark.parametrize("safe", [False, True], ids=["plain", "tls-auth"])
