@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,13 @@ def scenario(name: str, working_set_of: Callable[[Path], WorkingSet]) -> None:
             say("locust: interrupted before the load began; nothing was recorded")
             sys.exit(_INTERRUPTED)
 
+    def _choose_port(parser: ArgumentParser) -> None:
+        # Once: for its web page Locust makes another parser, when the port is taken by this very master.
+        events.init_command_line_parser.remove_listener(_choose_port)
+        choose_port(parser)
+
     events.init_command_line_parser.add_listener(add_options)
-    events.init_command_line_parser.add_listener(choose_port)
+    events.init_command_line_parser.add_listener(_choose_port)
     events.init.add_listener(_init)
 
 

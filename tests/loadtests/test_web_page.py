@@ -1,0 +1,30 @@
+"""Loads with Locust's web page, which starts them by itself here."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from locust_process import PATIENCE_SECONDS, seconds_recorded, wait_until
+
+from amply_capacity.run.reader import read_run
+from amply_capacity.target.process import free_port
+
+Start = Callable[..., subprocess.Popen[bytes]]
+_SMALL = ("-u", "2", "-r", "2", "--population", "60", "--prefill", "0", "--headful", "--autostart")
+
+
+def test_a_master_with_the_web_page_loads_through_its_workers(starting: Start, tmp_path: Path) -> None:
+    run, port = tmp_path / "run", str(free_port())
+    master = starting(*_SMALL, "--master", "--expect-workers", "1", "--master-bind-port", port,
+                      "--web-port", str(free_port()), "--think-time-ms", "20", "--run-dir", str(run))
+    worker = starting("--worker", "--master-port", port, log="worker")
+    wait_until(lambda: seconds_recorded(run) >= 2 or master.poll() is not None, "a load")
+    master.send_signal(signal.SIGINT)
+    code, words = master.wait(PATIENCE_SECONDS), (tmp_path / "log").read_text()
+    assert code == 0, words
+    assert "Traceback" not in words
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert not read_run(run).requests.empty
