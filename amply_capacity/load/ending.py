@@ -81,19 +81,20 @@ class EarlySignals:
 
 
 def quit_on_interrupt(environment: Environment, early: EarlySignals | None = None) -> None:
-    """End as at the end of the run time on Ctrl-C; on a second one at once.
+    """End as at the end of the run time on Ctrl-C, with the web page as Locust does; on a second one at once.
 
     Python would raise KeyboardInterrupt in whichever user's greenlet is running, with a traceback.
     """
-    if not environment.parsed_options.headless and not environment.parsed_options.worker:
-        return  # the web page ends when the main greenlet is interrupted
+    has_page = not environment.parsed_options.headless and not environment.parsed_options.worker
     interrupts: list[Any] = []
 
     def interrupt() -> None:
         interrupts.append(signal.SIGINT)
         if len(interrupts) > 1:
             os._exit(_INTERRUPTED)  # the server ends with us; the run can be recovered
-        if early is None or not early.end():
+        if has_page:  # it ends when the main greenlet is interrupted
+            gevent.kill(gevent.get_hub().parent, KeyboardInterrupt())
+        elif early is None or not early.end():
             environment.runner.quit()
 
     gevent.signal_handler(signal.SIGINT, interrupt)

@@ -16,6 +16,18 @@ Start = Callable[..., subprocess.Popen[bytes]]
 _SMALL = ("-u", "2", "-r", "2", "--population", "60", "--prefill", "0", "--headful", "--autostart")
 
 
+def test_ctrl_c_ends_a_load_of_the_web_page_without_a_traceback(starting: Start, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    # Flat out: the signal finds the process in the middle of its clients' turns.
+    process = starting(*_SMALL, "--web-port", str(free_port()), "--run-dir", str(run))
+    wait_until(lambda: seconds_recorded(run) >= 2 or process.poll() is not None, "a load")
+    process.send_signal(signal.SIGINT)
+    code, words = process.wait(PATIENCE_SECONDS), (tmp_path / "log").read_text()
+    assert code == 0, words
+    assert "KeyboardInterrupt" not in words
+    assert not read_run(run).requests.empty
+
+
 def test_a_master_with_the_web_page_loads_through_its_workers(starting: Start, tmp_path: Path) -> None:
     run, port = tmp_path / "run", str(free_port())
     master = starting(*_SMALL, "--master", "--expect-workers", "1", "--master-bind-port", port,
