@@ -33,7 +33,7 @@ class Precedence:
     def __init__(self) -> None:
         self._usual_nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._is_idle = self._is_scheduled = self._is_in_pieces = False
-        self._began = self._worked = self._paused_seconds = 0.0
+        self._busy_since = self._began = self._worked = self._paused_seconds = 0.0
 
     def give_way(self, *, is_scheduled: bool) -> None:
         """The load begins; `is_scheduled` when it has moments to keep."""
@@ -45,13 +45,14 @@ class Precedence:
             self._is_idle = True
 
     @contextlib.contextmanager
-    def in_pieces(self) -> Iterator[None]:
+    def in_pieces(self, *, is_behind: bool = False) -> Iterator[None]:
         """What the main thread does meanwhile, beside a load with moments to keep, it leaves every 0.3 ms.
 
         A load that never sleeps does not wake, which alone would take the core back at once: who is nice has
         it to the next tick, 4 ms as a rule, and no operation starts before. A call into C is not left.
         What a second brings would, in one go, take a tenth of the core for a sixth of it, which a load that
-        fills nine tenths works off for longer: it is spread.
+        fills nine tenths works off for longer: it is spread. What `is_behind`, for it waited for what was
+        done last, is spread over what that has left: of several workers a second brings several messages.
         """
         if not self._is_scheduled:
             yield
@@ -59,6 +60,8 @@ class Precedence:
         self._is_in_pieces = True
         self._began, self._worked = time.perf_counter(), time.thread_time()
         self._paused_seconds = 0.0
+        if not is_behind:
+            self._busy_since = self._began
         self._next_piece()
         try:
             yield
@@ -74,20 +77,20 @@ class Precedence:
         _be_nice(self._usual_nice)
 
     def _pause(self, *_: object) -> None:
-        took_seconds = self._look()
-        if took_seconds > _LATEST_SECONDS:
+        self._look()
+        busy_seconds = time.perf_counter() - self._busy_since
+        if busy_seconds > _LATEST_SECONDS:
             return  # the rest at a stretch: what is killed now should not lose more than it has to
-        seconds = _LONG_PAUSE_SECONDS if took_seconds < _SPREAD_SECONDS else PAUSE_SECONDS
+        seconds = _LONG_PAUSE_SECONDS if busy_seconds < _SPREAD_SECONDS else PAUSE_SECONDS
         time.sleep(seconds)
         self._paused_seconds += seconds
         self._next_piece()
 
-    def _look(self) -> float:
-        """Come back where what is to be done has stood still for too long; how long it has taken so far."""
+    def _look(self) -> None:
+        """Come back where what is to be done has stood still for too long."""
         took = time.perf_counter() - self._began
         if took - (time.thread_time() - self._worked) - self._paused_seconds > _MOST_WAITED_SECONDS:
             self._come_back()
-        return took
 
     def _next_piece(self) -> None:
         if self._is_in_pieces:

@@ -7,7 +7,9 @@ generator has been killed: the run is finished with what has arrived.
 
 from __future__ import annotations
 
+import io
 import json
+import select
 import sys
 import threading
 import time
@@ -51,13 +53,19 @@ class _Scribe:
 
     def serve(self, pipe: IO[bytes]) -> Close:
         """Handle what comes, to the message that ends the run; without one the generator was killed."""
-        while (body := received(pipe)) is not None:
-            with self._precedence.in_pieces():
+        while True:
+            is_behind = _has_more(pipe)
+            body = received(pipe)
+            if body is None:
+                break
+            with self._precedence.in_pieces(is_behind=is_behind):
                 message = unpacked(body)
                 if isinstance(message, Close):
                     return message
                 try:
                     self._handle(message)
+                    if not _has_more(pipe):  # else the rest of a second may be what waits
+                        self._obey(self._overseer.look(time.time()))
                 except AmplyError as error:
                     self.fail(error)
         return Close(datetime.now(UTC).isoformat(timespec="milliseconds"), "the generator was killed")
@@ -127,7 +135,6 @@ class _Scribe:
         if self._overseer.is_needed:
             loads = [json.loads(event["detail"]) for event in batch.events if event["name"] == "load"]
             self._overseer.take(batch, requests, loads)
-            self._obey(self._overseer.look(time.time()))
 
     def _obey(self, orders: Iterable[Order]) -> None:
         """Note what the overseer decided, and pass it on to the generators."""
@@ -156,6 +163,11 @@ class _Scribe:
                       f"{_CROSSSLOT_FIX}")
 
 
+def _has_more(pipe: IO[bytes]) -> bool:
+    """Whether something has come that was not read yet."""
+    return bool(select.select([pipe], [], [], 0.0)[0])
+
+
 def _answer(**content: Any) -> None:
     try:
         sys.stdout.write(json.dumps(content) + "\n")  # one call: the sampler's thread answers too
@@ -168,7 +180,7 @@ def main() -> int:
     """Serve one run."""
     # The usual one gives memory back and asks anew: on a virtual machine now and then 10 ms in one call.
     pa.set_memory_pool(pa.system_memory_pool())
-    pipe = sys.stdin.buffer
+    pipe = io.BufferedReader(io.FileIO(0, closefd=False), 1)  # what it reads ahead, `select` would not see
     first = received(pipe)
     opened = None if first is None else unpacked(first)
     if not isinstance(opened, Open):

@@ -114,6 +114,20 @@ def test_what_a_second_brings_is_spread_over_some_of_it() -> None:
     assert float(out) > 0.1  # twenty pieces
 
 
+def test_what_waited_meanwhile_is_not_spread_as_long_again() -> None:
+    out = _out("precedence.give_way(is_scheduled=True)\n"
+               "for is_behind in (False, True, True):\n"
+               "    began, worked = time.perf_counter(), time.thread_time()\n"
+               "    with precedence.in_pieces(is_behind=is_behind):\n"
+               "        while time.thread_time() < worked + 0.02:\n"
+               "            pass\n"
+               "    print(time.perf_counter() - began)")
+    first, second, third = map(float, out.split())
+    assert first > 0.4
+    assert second < first
+    assert third < first
+
+
 def test_beside_a_closed_loop_work_is_done_at_a_stretch() -> None:
     (beside,) = _rests("precedence.give_way(is_scheduled=False); rests()")
     assert beside < 5

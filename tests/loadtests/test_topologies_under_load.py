@@ -219,9 +219,13 @@ def test_a_limit_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> Non
     assert operation_counts(run.requests)["check"] > 100
 
 
-def test_a_knee_search_changes_the_rate_and_says_what_it_found_so_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generators", [(), ("--processes", "2")])
+def test_a_knee_search_changes_the_rate_and_says_what_it_found_so_far(
+    generators: tuple[str, ...], tmp_path: Path
+) -> None:
     code, words = run_locust(
         "cache",
+        *generators,
         "-u",
         "20",
         "-r",
