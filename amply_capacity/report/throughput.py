@@ -20,9 +20,10 @@ from amply_capacity.plan.calibrations import Calibration, node_cpu_factor, read_
 from amply_capacity.plan.demand import Demand, load_demand
 from amply_capacity.plan.demand_needs import needs
 from amply_capacity.plan.measured import Measured, measured
-from amply_capacity.plan.node_limits import MixBytes, WeekShape, node_limits
+from amply_capacity.plan.node_limits import MixBytes, NodeLimits, WeekShape, node_limits
 from amply_capacity.plan.projection import month_names
 from amply_capacity.plan.sizing import UNITS, capacities
+from amply_capacity.plan.wire import Wire, wire_of
 from amply_capacity.plan.workload import workload
 from amply_capacity.plan.worlds import Worlds
 from amply_capacity.progress import progress
@@ -73,9 +74,13 @@ def throughput_of(names: Sequence[str], question: ThroughputQuestion) -> dict[st
         node for node in node_types() if node.new_clusters]
     week = WeekShape() if demand is None else _week(demand)
     answer = found.as_json()
-    answer["nodes"] = [one.as_json() for one in node_limits(
+    limits_of_nodes = node_limits(
         chosen, found, _mix_bytes(found, figures), week, calibrations, engine=_engine(runs[0]),
-        version=str(runs[0].manifest["server"]["version"]), seed=question.seed)]
+        version=str(runs[0].manifest["server"]["version"]), seed=question.seed)
+    wire = _wire(found, runs)
+    answer["nodes"] = [{**one.as_json(), "network": _headroom(node, one, found, wire, week)}
+                       for node, one in zip(chosen, limits_of_nodes, strict=True)]
+    answer["wire"] = None if wire is None else wire.as_json()
     answer["calibrations"] = len(calibrations)
     answer["surcharges"] = others
     if demand is not None:
@@ -119,6 +124,28 @@ def _mix_bytes(found: Throughput, figures: Measured) -> MixBytes | None:
         return None
     return MixBytes(sum(share * cost.bytes_in for share, cost in known),
                     sum(share * cost.bytes_out for share, cost in known))
+
+
+def _wire(found: Throughput, runs: Sequence[Run]) -> Wire | None:
+    """Of the highest rate, in the bytes of the newest run; None where it does not tell them."""
+    newest = max(runs, key=lambda run: str(run.manifest["started_at"]))
+    highest = found.operations_per_second.mid
+    rates: dict[str, float] = {}
+    for one in found.latency.mix.operations:
+        rates[one.operation] = rates.get(one.operation, 0.0) + one.share * highest
+    return wire_of(newest, rates)
+
+
+def _headroom(node: NodeType, limits: NodeLimits, found: Throughput, wire: Wire | None,
+              week: WeekShape) -> dict[str, Any] | None:
+    """Of its network, at what the node carries; None where that or the bytes are not known."""
+    binding, peak_to_mean = limits.binding, week.day_peak_to_mean
+    if wire is None or binding.operations_per_second is None:
+        return None
+    share = binding.operations_per_second.mid / found.operations_per_second.mid
+    if binding.constraint == "cpu":  # which any second has to keep to, the others as a mean
+        share /= peak_to_mean
+    return wire.headroom(node, share, peak_to_mean).as_json()
 
 
 def _months(chosen: Sequence[NodeType], demand: Demand, figures: Measured,

@@ -15,7 +15,10 @@ _CONSTRAINTS = {"cpu": "engine core", "cpu_credits": "CPU credits", "network": "
 
 def throughput_text(found: Mapping[str, Any]) -> str:
     """Tables of the host's limit, of commands, of the curve, of node types, and of months where asked."""
-    parts = [_conclusion(found), _commands(found), _curve(found), _nodes(found["nodes"])]
+    parts = [_conclusion(found), _commands(found), _curve(found)]
+    if found["wire"] is not None:
+        parts.append(_wire(found["wire"]))
+    parts.append(_nodes(found["nodes"]))
     if found["surcharges"]:
         parts.append("\n".join(_surcharge(one) for one in found["surcharges"]))
     if "months" in found:
@@ -83,7 +86,32 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> str:
               f"on, and CPUUtilization never shows more than {silent['highest_cpu_percent']:.0f} %: "
               "no alarm of the specification fires."
               for one in nodes if (silent := one["silent_throttling"]) and not silent["alarm_fires"]]
+    lines += [f"{one['node_type']} lives on its network's burst at that rate's peak, which lasts "
+              f"{network['burst_minutes'][0]:.0f} to {network['burst_minutes'][1]:.0f} minutes."
+              for one in nodes if (network := one["network"]) and network["verdict"] == "burst"]
     return "\n".join(lines)
+
+
+def _wire(wire: Mapping[str, Any]) -> str:
+    """Bits, as networks are sold, and packets, which AWS limits as well."""
+    lines = [f"{'at the highest rate':<20} {'Mbit/s in':>15} {'out':>15} {'packets/s in':>17} {'out':>17}"]
+    for name, load in (("on the wire", wire["plain"]), ("  with TLS", wire["tls"])):
+        bits = [_megabits(load[f"bytes_{way}_per_second"]) for way in ("in", "out")]
+        packets = [_span(load[f"packets_{way}_per_second"], ".0f") for way in ("in", "out")]
+        lines.append(f"{name:<20} {bits[0]:>15} {bits[1]:>15} {packets[0]:>17} {packets[1]:>17}")
+    replica = wire["replica_bytes_per_second"]
+    if replica is not None:
+        lines.append(f"{'to each replica':<20} {'':>15} {_megabits(replica):>15}   of RESP, on top")
+    return "\n".join(lines)
+
+
+def _megabits(bytes_per_second: Mapping[str, float]) -> str:
+    return _span({name: 8e-6 * value for name, value in bytes_per_second.items()}, ".1f")
+
+
+def _span(bounds: Mapping[str, float], digits: str) -> str:
+    low, high = (format(bounds[name], f",{digits}") for name in ("low", "high"))
+    return low if low == high else f"{low}–{high}"
 
 
 def _rate(value: float | None) -> str:

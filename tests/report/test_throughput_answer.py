@@ -14,10 +14,13 @@ from amply_capacity.catalog.nodes import node_types
 from amply_capacity.errors import BadRun
 from amply_capacity.files import DATA_DIR, EXAMPLE_RUN
 from amply_capacity.model import latency_curve
+from amply_capacity.model.network import mix_bytes, network_costs
+from amply_capacity.model.packets import TLS_13
 from amply_capacity.plan.demand import load_demand
 from amply_capacity.report import throughput as module
 from amply_capacity.report.throughput import ThroughputQuestion, throughput_of
 from amply_capacity.report.throughput_text import throughput_text
+from amply_capacity.run.reader import read_run
 
 pytestmark = pytest.mark.xdist_group("throughput answer")
 
@@ -195,6 +198,50 @@ def test_a_rate_that_nobody_knows_is_unknown_not_nothing(answer: dict[str, Any])
     node(answer, "cache.m7g.large").update(low=None, mid=None, high=None, binding="network")
     assert any(line.startswith("cache.m7g.large") and "unknown" in line and "network" in line
                for line in throughput_text(answer).splitlines())
+
+
+def test_the_highest_rate_is_told_as_it_is_on_the_wire(with_demand: dict[str, Any]) -> None:
+    wire = with_demand["wire"]
+    plain, tls = wire["plain"], wire["tls"]
+    costs = network_costs(read_run(EXAMPLE_RUN))
+    resp_in, resp_out = mix_bytes(costs, _shares_of_the_example(with_demand["operations_per_second"]))
+    for way, resp in (("in", resp_in), ("out", resp_out)):
+        packets = plain[f"packets_{way}_per_second"]["mid"]
+        assert plain[f"bytes_{way}_per_second"]["mid"] == pytest.approx(resp.mid + 66.0 * packets, rel=1e-6)
+        # A record for each request and each reply, which here never fills one.
+        assert tls[f"bytes_{way}_per_second"]["mid"] - plain[f"bytes_{way}_per_second"]["mid"] == (
+            pytest.approx(TLS_13 * plain["packets_out_per_second"]["mid"], rel=1e-6))
+    assert 0.0 < wire["replica_bytes_per_second"]["mid"] < resp_in.mid
+    text = throughput_text(with_demand)
+    (line,) = [line for line in text.splitlines() if line.startswith("to each replica")]
+    assert f"{8e-6 * wire['replica_bytes_per_second']['high']:,.1f}" in line
+
+
+def _shares_of_the_example(rate: float) -> dict[str, float]:
+    done = read_run(EXAMPLE_RUN).sound_requests.query("command == '' and clock == 'service'")
+    counts = done.groupby("operation", observed=True)["count"].sum()
+    return {str(name): rate * float(count) / float(counts.sum()) for name, count in counts.items()}
+
+
+def test_a_node_that_lives_on_its_networks_burst_says_so(answer: dict[str, Any]) -> None:
+    large = node(answer, "cache.m7g.large")
+    assert large["binding"] == "cpu"
+    most = answer["wire"]["plain"]["bytes_out_per_second"]["mid"] * 8e-9
+    carried = large["mid"] / answer["operations_per_second"]
+    assert large["network"]["peak_gbps"]["mid"] == pytest.approx(most * carried, rel=1e-3)
+    micro = node(answer, "cache.t3.micro")
+    assert micro["binding"] == "cpu_credits"
+    carried = micro["mid"] / answer["operations_per_second"]
+    assert micro["network"]["mean_gbps"]["mid"] == pytest.approx(most * carried, rel=1e-3)
+    for one in answer["nodes"]:
+        one["network"] |= {"verdict": "baseline", "burst_minutes": None}
+    assert "network's burst" not in throughput_text(answer)
+    micro["network"] |= {"verdict": "burst", "burst_minutes": [5.0, 60.0]}
+    assert "cache.t3.micro lives on its network's burst at that rate's peak" in throughput_text(answer)
+    for one in answer["nodes"]:
+        one["network"] = None
+    assert "network's burst" not in throughput_text(answer | {"wire": None})
+    assert "on the wire" not in throughput_text(answer | {"wire": None})
 
 
 def test_a_surcharge_is_told_in_a_line(answer: dict[str, Any]) -> None:
