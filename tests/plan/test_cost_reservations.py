@@ -1,4 +1,4 @@
-"""Size-flexible reservations: AWS' own examples, the laws that any coverage obeys, and an upgrade path."""
+"""Size-flexible reservations: AWS' own examples, and the laws that any coverage obeys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from amply_capacity.catalog.nodes import node_type
 from amply_capacity.errors import BadInput, UnknownName
 from amply_capacity.plan.cost import nodes_bill
 from amply_capacity.plan.reservations import NodeHours, Reservation, coverage, units_of
-from amply_capacity.plan.reserved_path import Step, reserved_path
 
 SIZES = ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge")
 
@@ -107,36 +106,3 @@ def test_faults_of_a_reservation_are_told_at_once() -> None:
                  "no such term 'on_demand'",
                  "unknown reserved node type 'cache.r7g.huge'", "unknown engine of a reservation 'radis'"):
         assert part in str(caught.value)
-
-
-def test_an_upgrade_path_keeps_its_reservation() -> None:
-    steps = [Step("redis", "cache.r7g.large", 2), Step("redis", "cache.r7g.xlarge", 2),
-             Step("valkey", "cache.r7g.xlarge", 2), Step("redis", "cache.m7g.large", 2)]
-    path = reserved_path("us-east-1", steps, Reservation("redis", "cache.r7g.large", 2, "1yr_partial"))
-    # Two large nodes of Redis OSS are 8 units: all of the first step, half of the second (16), and of two
-    # xlarge of Valkey (12.8) five eighths. Another family has nothing of it.
-    assert [(month.covered_hours, month.on_demand_hours, month.wasted_hours) for month in path] == [
-        (1460.0, 0.0, 0.0), (730.0, 730.0, 0.0), (912.5, 547.5, 0.0), (0.0, 1460.0, 1460.0)]
-    reserved = 1460 * 0.071 + 2 * 623.493 / 12
-    on_demand = (0.0, 730 * 0.437, 547.5 * 0.3496, 1460 * 0.158)
-    for month, beside in zip(path, on_demand, strict=True):
-        assert month.usd == pytest.approx(reserved + beside, abs=1e-3)
-    dues = [month.usd_due for month in path]
-    assert dues == pytest.approx([1460 * 0.071 + (2 * 623.493 if i == 0 else 0.0) + beside
-                                  for i, beside in enumerate(on_demand)], abs=1e-3)
-
-
-@pytest.mark.parametrize("renews", [False, True])
-def test_after_its_term_a_reservation_is_renewed_or_all_is_on_demand(renews: bool) -> None:
-    path = reserved_path("us-east-1", [Step("redis", "cache.t3.micro", 1)] * 13,
-                         Reservation("redis", "cache.t3.micro", 1, "1yr_all"), renews=renews)
-    dues = [month.usd_due for month in path]
-    assert dues == [95.0, *[0.0] * 11, 95.0 if renews else 12.41]
-    assert path[12].covered_hours == (730.0 if renews else 0.0)
-
-
-def test_a_path_whose_upfront_fee_is_not_known_has_no_dues() -> None:
-    (month,) = reserved_path("eu-north-1", [Step("valkey", "cache.r6g.large", 1)],
-                             Reservation("valkey", "cache.r6g.large", 1, "3yr_partial"))
-    assert month.usd_due is None
-    assert month.usd == pytest.approx(730 * 0.0827656012, abs=1e-4)
