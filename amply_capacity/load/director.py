@@ -21,7 +21,7 @@ from amply_capacity.errors import AmplyError, BadInput
 from amply_capacity.files import RUNS_DIR
 from amply_capacity.load.campaign import Campaign
 from amply_capacity.load.console import feed
-from amply_capacity.load.ending import terminable
+from amply_capacity.load.ending import end_test, terminable
 from amply_capacity.load.knee_words import knee_words
 from amply_capacity.load.manifest import cores_here, generator_facts, now_text, server_facts, target_facts
 from amply_capacity.load.options import Options
@@ -104,7 +104,7 @@ class Director:
         """The measured phase begins: statistics from here on, one sample of the server a second."""
         self._send(Begin(self.environment.parsed_options.num_users or 0))
         self.settle()  # nothing is sent before the server's statistics have begun
-        self._began_s, self._ended_s = time.time(), None
+        self._began_s, self._ended_s, self.is_through = time.time(), None, False
 
     def end(self, time_s: float) -> None:
         """The measured phase ended then (again, where the web page starts it several times)."""
@@ -130,7 +130,7 @@ class Director:
             self.failure = error
             say(f"locust: {error}")
             self.environment.process_exit_code = error.exit_code
-            gevent.spawn(self.environment.runner.quit)
+            end_test(self.environment)
 
     def close(self, broken_off: str = "") -> None:
         """Write the last figures and the verdict, tidy the target up, and say where the run is."""
@@ -301,12 +301,12 @@ class Director:
         if "knee" in order:
             self.is_through = True
             say(f"knee        {knee_words(order['knee'])}")
-            gevent.spawn(self.environment.runner.quit)
+            end_test(self.environment)
         if "stop" in order:
             self._stopped = f"it was stopped: {order['stop']}"
             self.environment.process_exit_code = 1
             say(f"locust: stopped: {order['stop']}; what was recorded is kept")
-            gevent.spawn(self.environment.runner.quit)
+            end_test(self.environment)
 
     def _event(self, kind: str, name: str, /, **detail: Any) -> None:
         self._send(Event(kind, name, detail, time.time()))

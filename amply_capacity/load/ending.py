@@ -15,7 +15,7 @@ import locust.stats
 from locust.env import Environment
 from locust.rpc import Message
 
-__all__ = ["EarlySignals", "gather_last_reports", "only_once", "quit_on_interrupt", "terminable",
+__all__ = ["EarlySignals", "end_test", "gather_last_reports", "only_once", "quit_on_interrupt", "terminable",
            "write_csv_once_more"]
 
 _INTERRUPTED, _TERMINATED = 130, 143  # as a shell reports SIGINT and SIGTERM
@@ -98,6 +98,12 @@ def quit_on_interrupt(environment: Environment, early: EarlySignals | None = Non
             environment.runner.quit()
 
     gevent.signal_handler(signal.SIGINT, interrupt)
+
+
+def end_test(environment: Environment) -> None:
+    """End the test, soon, as at the end of the run time: the web page stays, and its workers, for another."""
+    runner = environment.runner
+    gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
 
 
 def gather_last_reports(master: Any) -> None:

@@ -28,6 +28,7 @@ from amply_capacity.load.campaign import current_campaign, set_campaign
 from amply_capacity.load.director import Director
 from amply_capacity.load.ending import (
     EarlySignals,
+    end_test,
     gather_last_reports,
     only_once,
     quit_on_interrupt,
@@ -193,8 +194,7 @@ def _start_owner(
                 if environment.runner.state == locust.runners.STATE_RUNNING and (
                         crew.has_played(parsed.num_users or 1) if master else campaign.is_through.is_set()):
                     director.is_through = True
-                    gevent.spawn(environment.runner.quit)
-                    return
+                    end_test(environment)
                 # Just after a second has ended, so that the recording process has it whole.
                 gevent.sleep(1.0 - time.time() % 1.0 + _AFTER_SECOND_SECONDS)
         finally:

@@ -52,7 +52,8 @@ class Overseer:
 
     def __init__(self, search: Search | None, limits: Limits | None, arrivals: str,
                  has_workers: bool) -> None:
-        self._search = KneeSearch(search.objectives_ms, search.first_rate) if search else None
+        self._asked = search
+        self._search = None if search is None else _searching(search)
         self._stopping = Stopping(StopRules(limits.error_share, limits.p99_ms)) if limits else None
         self._arrivals = arrivals
         self._grace_seconds = _REPORT_SECONDS if has_workers else 0.0
@@ -71,9 +72,14 @@ class Overseer:
     def begin(self, now_s: float) -> Iterator[Order]:
         """The measured phase begins: the first whole second is the next."""
         self._next_second = int(now_s) + 1
-        if self._search is not None:
-            self._rates = [(now_s, self._search.rate)]
-            yield Order(event=("began", self._search.as_event()), rate=self._search.rate)
+        search, asked = self._search, self._asked
+        if search is None or asked is None:
+            return
+        if search.done:  # the web page has started another load
+            self._search = search = _searching(asked)
+            self._is_whole, self._ramp_seconds = False, 0
+        self._rates = [(now_s, search.rate)]
+        yield Order(event=("began", search.as_event()), rate=search.rate)
 
     def take(self, batch: Batch, requests: pa.Table, loads: list[dict[str, Any]]) -> None:
         """Add a batch: the rows of its requests, and the details of its `load` events."""
@@ -161,6 +167,10 @@ class Overseer:
         """Whether that many starts were due in it: a worker that is lost, or new, offers less."""
         least = _WHOLE_SHARE * rate - _WHOLE_DEVIATIONS * math.sqrt(rate)
         return self._offered.get(second, 0) >= least
+
+
+def _searching(asked: Search) -> KneeSearch:
+    return KneeSearch(asked.objectives_ms, asked.first_rate)
 
 
 _NOTHING = pd.DataFrame({"use_case": [], "operation": [], "command": [], "outcome": [], "clock": [],

@@ -76,8 +76,10 @@ class Crew:
             self._tell("worker joined", worker_id, f"joined late and plays share {share}{also}")
 
     def begin(self) -> None:
-        """The load begins: the shares are settled."""
+        """The load begins, the first or another of the web page: the shares are settled."""
         self._began = True
+        for worker in self._workers.values():
+            worker.clients = worker.through = 0  # of the load before
 
     def has_played(self, clients: int) -> bool:
         """Whether all of so many clients, but for those of lost workers, have played their `--iterations`."""

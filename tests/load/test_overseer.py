@@ -91,6 +91,16 @@ def test_a_search_that_is_cut_off_says_what_it_knows() -> None:
     assert (order.knee["low"], order.knee["high"]) == (None, None)
 
 
+def test_another_load_of_the_web_page_begins_another_search() -> None:
+    overseer = Overseer(Search({"cache": 5.0}, 200.0), None, "poisson", has_workers=False)
+    for _ in range(2):
+        (began,) = overseer.begin(_BEGAN)
+        assert (began.rate, began.event and began.event[0]) == (200.0, "began")
+        (ended,) = overseer.end("the run ended")
+        assert ended.knee is not None
+        assert ended.knee["reason"] == "the run ended"
+
+
 def test_a_search_begins_when_all_clients_are_there() -> None:
     overseer = Overseer(Search({"cache": 5.0}, 200.0), None, "poisson", has_workers=False)
     list(overseer.begin(_BEGAN))

@@ -102,6 +102,16 @@ def test_the_crew_has_played_once_all_clients_of_workers_that_are_left_have() ->
     assert crew.has_played(4)
 
 
+def test_what_was_played_before_counts_for_no_other_load_of_the_web_page() -> None:
+    master = _Master(1)
+    crew = master.start("vm_a")
+    crew.report("vm_a", master.now_s, 2, 2)
+    crew.begin()
+    assert not crew.has_played(2)
+    crew.report("vm_a", master.now_s, 2, 2)
+    assert crew.has_played(2)
+
+
 def test_a_worker_without_clients_keeps_nobody_and_one_whose_clients_are_to_come_does() -> None:
     master = _Master(3)
     crew = master.start("vm_a", "vm_b", "vm_c")

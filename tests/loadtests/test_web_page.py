@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from locust_process import PATIENCE_SECONDS, seconds_recorded, wait_until
+import pytest
+from locust_process import PATIENCE_SECONDS, operation_counts, seconds_recorded, wait_until
 
 from amply_capacity.run.reader import read_run
 from amply_capacity.target.process import free_port
@@ -40,3 +43,31 @@ def test_a_master_with_the_web_page_loads_through_its_workers(starting: Start, t
     assert "Traceback" not in words
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert not read_run(run).requests.empty
+
+
+@pytest.mark.parametrize("generators", [(), ("--processes", "2")])
+def test_the_web_page_plays_all_iterations_as_often_as_it_is_asked_to(
+    generators: tuple[str, ...], starting: Start, tmp_path: Path
+) -> None:
+    run, port = tmp_path / "run", str(free_port())
+    process = starting(*_SMALL, *generators, "--web-port", port, "--iterations", "120",
+                       "--think-time-ms", "50", "--run-dir", str(run), scenario="cache")
+
+    def is_played() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://localhost:{port}/stats/requests") as answer:
+                seen = json.load(answer)
+        except OSError:
+            return process.poll() is not None
+        return bool(seen["state"] == "stopped" and seen["stats"][-1]["num_requests"] == 120)
+
+    wait_until(is_played, "the first load's end")
+    with urllib.request.urlopen(f"http://localhost:{port}/swarm", b"user_count=2&spawn_rate=2") as answer:
+        assert json.load(answer)["success"]
+    wait_until(lambda: not is_played(), "the second load's begin")
+    wait_until(is_played, "the second load's end")
+    process.send_signal(signal.SIGINT)
+    code, words = process.wait(PATIENCE_SECONDS), (tmp_path / "log").read_text()
+    assert code == 0, words
+    assert "Traceback" not in words
+    assert operation_counts(read_run(run).requests) == {"cached_read": 240}
