@@ -4,8 +4,6 @@ memory."""
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from amply_capacity.model.emulator import GET, Commands, Emulator, scattered
 from amply_capacity.model.eviction import Setting, hit_rates
 from amply_capacity.model.layout import Layout
 from amply_capacity.model.workload import Workload
+from bench.apart import apart
 
 __all__ = ["table"]
 
@@ -30,6 +29,7 @@ _SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 _CURVE_SIZES = 20
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 _CORE = 0
+_LONGEST_SECONDS = 300.0
 
 
 def table() -> str:
@@ -125,20 +125,17 @@ def _curve(commands: Commands) -> str:
 
 
 _MEMORY_PROBE = """
-import resource, sys
+import sys
 from amply_capacity.model.emulator import Emulator
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-emulator = Emulator(int(sys.argv[1]), policy="allkeys-lru", limit_bytes=None, fixed_bytes=0,
-ttl_entry_bytes=0) print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+Emulator(int(sys.argv[1]), policy="allkeys-lru", limit_bytes=None, fixed_bytes=0, ttl_entry_bytes=0)
 """
 
 
-def _memory() -> str:
-    """Peak resident memory that an emulator of many keys adds."""
-    count = 20_000_000
-    kilobytes = int(subprocess.run([sys.executable, "-c", _MEMORY_PROBE, str(count)], check=True,
-                                   capture_output=True, text=True).stdout)
-    return f"memory: {1024.0 * kilobytes / count:.0f} bytes a distinct key (100 allowed)"
+def _memory(count: int = 20_000_000) -> str:
+    """Peak resident memory that an emulator of many keys adds to one of a single key."""
+    many, single = (apart("-c", _MEMORY_PROBE, str(keys), longest_seconds=_LONGEST_SECONDS).resident_mb
+                    for keys in (count, 1))
+    return f"memory: {1e6 * (many - single) / count:.0f} bytes a distinct key (100 allowed)"
 
 
 def _spread(values: list[float]) -> str:
