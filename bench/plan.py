@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -15,10 +14,12 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from amply_capacity.files import EXAMPLE_RUN, ROOT
 from amply_capacity.plan.allowed import Allowed, Application
 from amply_capacity.plan.demand import Demand, load_demand
+from bench.apart import apart
 
 __all__ = ["table"]
 
@@ -45,12 +46,10 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def _one(case: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "bench.plan", case], capture_output=True, text=True,
-                          check=True, timeout=_LONGEST_SECONDS,
-                          preexec_fn=lambda: os.sched_setaffinity(0, {0}))
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
+def _one(case: str) -> dict[str, Any]:
+    taken = apart("-m", "bench.plan", case, longest_seconds=_LONGEST_SECONDS,
+                  preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+    return {**json.loads(taken.output), "resident_mb": taken.resident_mb}
 
 
 def _fleet() -> float:
@@ -91,8 +90,7 @@ def _timed(case: str) -> None:
     began = time.perf_counter()
     made = make_plan([evidence], demand, start=date(2026, 11, 28))
     seconds = time.perf_counter() - began
-    resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    print(json.dumps({"seconds": seconds, "resident_mb": resident_mb,
+    print(json.dumps({"seconds": seconds,
                       "answer": f"{len(made.ranked)} scored, {made.chosen.option.nodes} x "
                                 f"{made.chosen.option.node.name} {made.chosen.option.engine} "
                                 f"{made.chosen.option.term}"}))

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
+from bench.apart import Taken, apart
 from bench.aws_server import METRICS
 
 __all__ = ["table"]
@@ -34,34 +32,28 @@ def table() -> str:
         try:
             assert server.stdout is not None
             url = server.stdout.readline().strip()
-            seconds, cpu_seconds, resident_mb, answer = _import(url, Path(scratch))
+            taken = _import(url, Path(scratch))
         finally:
             server.communicate(timeout=30.0)
-    runs = answer["runs"]
+    runs = json.loads(taken.output)["runs"]
     rows = sum(node["rows"] for run in runs for node in run["nodes"])
     findings = sum(len(run["review"]["findings"]) for run in runs)
     return "\n".join([
         f"import and review of {len(runs)} clusters, {len(METRICS)} metrics, {_DAYS} days of 5-minute points",
         f"{rows:,} rows, {findings} findings",
-        f"{'seconds':<12} {seconds:>8.1f}   ({_ALLOWED_S:.0f} allowed)",
-        f"{'of CPU':<12} {cpu_seconds:>8.1f}",
-        f"{'resident':<12} {resident_mb:>5,.0f} MB   ({_ALLOWED_MB:,.0f} allowed)",
+        f"{'seconds':<12} {taken.seconds:>8.1f}   ({_ALLOWED_S:.0f} allowed)",
+        f"{'of CPU':<12} {taken.cpu_seconds:>8.1f}",
+        f"{'resident':<12} {taken.resident_mb:>5,.0f} MB   ({_ALLOWED_MB:,.0f} allowed)",
     ])
 
 
-def _import(url: str, state: Path) -> tuple[float, float, float, dict[str, Any]]:
+def _import(url: str, state: Path) -> Taken:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up",
         "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "NO_PROXY": "127.0.0.1",
         "AWS_EC2_METADATA_DISABLED": "true", "AMPLY_STATE_DIR": str(state)}
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "amply_capacity.cli", "import", "cloudwatch", "--all", "--days", str(_DAYS),
-         "--region", "us-east-1", "--json"],
-        capture_output=True, text=True, check=True, timeout=_LONGEST_S, env=environment)
-    seconds = time.perf_counter() - began
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)  # of the import alone: the server has not ended
-    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1_000.0, json.loads(done.stdout)
+    return apart("-m", "amply_capacity.cli", "import", "cloudwatch", "--all", "--days", str(_DAYS),
+                 "--region", "us-east-1", "--json", longest_seconds=_LONGEST_S, env=environment)
 
 
 if __name__ == "__main__":
