@@ -2,21 +2,24 @@
 
 JSON Lines. A prediction is a line that is written before the measurement that it predicts; the measurement is
 a line of its own, that names it. Nothing is ever changed or removed, so that a track record cannot be tidied
-up.
+up. A line counts when it is whole: what a full disk or a crash left of the last one says nothing, and goes
+when the next is written.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -111,8 +114,10 @@ class Ledger:
     def _append(self, line: dict[str, Any]) -> None:
         with on_disk(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with open(self.path, "ab+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # so that no line is looked at that another process writes
+                _mend_end(file)
+                file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
 
     def entries(self) -> list[Entry]:
         """The predictions, oldest first. Raises BadInput that names each line that cannot be read, up to
@@ -149,10 +154,12 @@ def _entries(path: Path) -> Iterator[Entry]:
     measurements: dict[str, dict[str, Any]] = {}
     faults: list[str] = []
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError as error:
         raise BadInput(f"the ledger {path} cannot be read", got=str(error)[:120],
                        do="restore the file, or move it away") from None
+    if _is_whole(last):
+        lines.append(last)
     for number, line in enumerate(lines, 1):
         try:
             content = json.loads(line)
@@ -179,6 +186,25 @@ def _entries(path: Path) -> Iterator[Entry]:
             content["predicted_at"], content["inputs_sha256"], content.get("versions", {}),
             found.get("measured"),
             found.get("measured_at"))
+
+
+def _mend_end(file: BinaryIO) -> None:
+    """Leave a file that lines may be added to: the last one is ended if it is whole, else cut off."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    last = file.read().rpartition(b"\n")[2]
+    if _is_whole(last):
+        file.write(b"\n")
+    else:
+        file.truncate(end - len(last))
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _now() -> str:

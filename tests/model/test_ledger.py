@@ -82,6 +82,27 @@ def test_a_line_that_says_nothing_is_named(ledger: Ledger, line: str, words: str
         ledger.entries()
 
 
+@pytest.mark.parametrize("kept", [1, 30, None])
+def test_what_a_full_disk_left_of_a_line_takes_no_other_with_it(ledger: Ledger, kept: int | None) -> None:
+    name = predict(ledger, 0.5)
+    ledger.predict("p99 response time", "8 MB", "µs", Interval.exact(1.0), {})
+    before, line, _ = ledger.path.read_bytes().split(b"\n")
+    at = line.index("µ".encode()) + 1 if kept is None else kept  # in the middle of a letter
+    ledger.path.write_bytes(before + b"\n" + line[:at])
+    assert [entry.measured for entry in ledger.entries()] == [None]
+    ledger.measure(name, 0.4)
+    assert [entry.measured for entry in ledger.entries()] == [0.4]
+    assert ledger.path.read_bytes().startswith(before + b"\n{\"measurement_of\"")
+
+
+def test_a_last_line_without_its_end_counts_and_stays(ledger: Ledger) -> None:
+    name = predict(ledger, 0.5)
+    ledger.path.write_bytes(ledger.path.read_bytes().rstrip(b"\n"))
+    assert len(ledger.entries()) == 1
+    ledger.measure(name, 0.4)
+    assert [entry.measured for entry in ledger.entries()] == [0.4]
+
+
 def test_what_was_measured_before_it_was_predicted_is_no_prediction(ledger: Ledger) -> None:
     name = predict(ledger, 0.5)
     with open(ledger.path, "a") as file:
