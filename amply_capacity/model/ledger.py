@@ -164,8 +164,9 @@ def _entries(path: Path) -> Iterator[Entry]:
         try:
             content = json.loads(line)
             if "prediction" in content:
-                predictions[content["prediction"]] = content
                 Interval(content["low"], content["predicted"], content["high"], content["confidence"])
+                if predictions.setdefault(content["prediction"], content) != content:
+                    raise ValueError("it predicts otherwise what was predicted before")
             elif content["measurement_of"] not in predictions:
                 raise ValueError("it measures what was not predicted before it")
             elif content["measured_at"] < predictions[content["measurement_of"]]["predicted_at"]:

@@ -111,6 +111,18 @@ def test_what_was_measured_before_it_was_predicted_is_no_prediction(ledger: Ledg
         ledger.entries()
 
 
+def test_what_was_predicted_is_not_predicted_otherwise(ledger: Ledger) -> None:
+    ledger.measure(predict(ledger, 0.5), 0.8)
+    first = json.loads(ledger.path.read_text().splitlines()[0])
+    with open(ledger.path, "a") as file:
+        file.write(json.dumps(first) + "\n")  # as two branches of a repository are joined
+    assert [entry.is_inside for entry in ledger.entries()] == [False]
+    with open(ledger.path, "a") as file:
+        file.write(json.dumps({**first, "high": 0.9}) + "\n")
+    with pytest.raises(BadInput, match="line 4: it predicts otherwise"):
+        ledger.entries()
+
+
 def test_a_measurement_is_a_number(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="nan"):
         ledger.measure(predict(ledger, 0.5), float("nan"))
