@@ -33,29 +33,34 @@ _WHOLE = 100.0
 
 def table(parts: Sequence[Callable[[], list[Experiment]]] = _PARTS,
           in_turn: Sequence[Callable[[], Iterator[list[Experiment]]]] = _IN_TURN) -> str:
-    """A row a claim: predicted, measured, error, and whether the interval held the truth.
+    """A row a claim: predicted, measured, error, and whether the interval held the truth; then what was not
+    predicted or not measured.
 
     All experiments of `parts` are predicted first; a batch of `in_turn` when that before it was measured.
     """
     with progress("predicting", len(parts)) as advance:
         first = [experiment for part in parts for experiment in _made(part, advance)]
     ledger = Ledger(LEDGER_DIR / _FILE)
-    rows, withheld = _scored(ledger, first)
+    rows, untold = _scored(ledger, first)
     for batches in in_turn:
         for batch in batches():
-            more, untold = _scored(ledger, batch)
-            rows, withheld = rows + more, withheld + untold
-    return "\n".join([*_lines(rows), *withheld, "", *_summary(rows)])
+            more, untold_too = _scored(ledger, batch)
+            rows, untold = rows + more, untold + untold_too
+    return "\n".join([*_lines(rows), *untold, "", *_summary(rows)])
 
 
 def _scored(ledger: Ledger, experiments: Sequence[Experiment]) -> tuple[list[tuple[Claim, float]], list[str]]:
-    """Predicted, measured, noted: claims with what was measured, and words on what was not predicted."""
+    """Predicted, measured, noted: claims with what was measured, and words on what is missing."""
     names = [[ledger.predict(claim.quantity, claim.case, claim.unit, claim.predicted, experiment.inputs)
               for claim in experiment.claims] for experiment in experiments]
     measured = _measured(experiments, [partial(_noted, ledger, ids) for ids in names])
     rows = [(claim, value) for experiment, values in zip(experiments, measured, strict=True)
             for claim, value in zip(experiment.claims, values, strict=False)]  # a failed one has no values
-    return rows, [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
+    untold = [f"withheld: {words}" for experiment in experiments for words in experiment.withheld]
+    untold += [f"not measured: {claim.quantity}, {claim.case}"
+               for experiment, values in zip(experiments, measured, strict=True)
+               for claim in experiment.claims[len(values):]]
+    return rows, untold
 
 
 def _made(part: Callable[[], list[Experiment]], advance: Callable[[], object]) -> list[Experiment]:
@@ -80,8 +85,9 @@ def _measured(experiments: Sequence[Experiment],
         def measured(experiment: Experiment) -> Sequence[float]:
             try:
                 values = _in_process(experiment) if experiment.runs_beside_others else experiment.measure()
-            except RuntimeError as error:
-                say(f"not measured: {error}")
+            except Exception as error:  # whatever it is: hours of others' measurements come before and after
+                cases = ", ".join(claim.case for claim in experiment.claims)
+                say(f"not measured: {cases}: {str(error) or type(error).__name__}")
                 values = []
             note_of[id(experiment)](values)
             advance()
@@ -102,7 +108,7 @@ def _in_process(experiment: Experiment) -> Sequence[float]:
     try:
         values: Sequence[float] = receiver.recv()
     except EOFError:
-        raise RuntimeError(f"{experiment.claims[0].case}: it could not be measured") from None
+        raise RuntimeError("its process failed") from None
     finally:
         process.join()
     return values

@@ -62,15 +62,16 @@ def experiments() -> list[Experiment]:
 
 def table() -> str:
     """A row a prediction, then what a row of drills left behind, and a drill whose generator was killed."""
-    made = [partial(_of_experiment, one) for one in (*_losses(), *_outages())]
-    made += [partial(_of_failover, request) for request in _failovers()]
+    made = [(one.claims[0], partial(_of_experiment, one)) for one in (*_losses(), *_outages())]
+    made += [(_failover(request).claims[0], partial(_of_failover, request)) for request in _failovers()]
     lines = [f"{'':<32} {'':<44} {'predicted':>12} {'measured':>12} {'apart':>9} {'allowed':>9}"]
     with progress("measuring", len(made)) as advance:
-        for one in made:
+        for claim, measured in made:
             try:
-                lines.append(_line(*one()))
-            except RuntimeError as error:
-                say(f"not measured: {error}")
+                lines.append(_line(*measured()))
+            except Exception as error:  # of one drill: it counts among those that are not as near
+                say(f"not measured: {claim.case}: {str(error) or type(error).__name__}")
+                lines.append(f"{claim.quantity:<32} {claim.case:<44} {'not measured':>25}")
             advance()
     return "\n".join([*lines, *_judged(lines[1:]), "", _in_a_row(), _killed()])
 
