@@ -32,7 +32,9 @@ def judge(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any],
     if broken_off or lost:
         return "partial", "; ".join(reason for reason in (broken_off, lost) if reason)
     if phase is None:
-        return "partial", "it has no measured phase: it ended before the load began"
+        has_begun = ((events["kind"] == "phase") & (events["name"] == "measured")).any()
+        return "partial", ("the load began, but no operation ended in it" if has_begun else
+                           "it has no measured phase: it ended before the load began")
     if seconds < _FEWEST_SECONDS:
         return "partial", f"it is too short to say anything: {max(seconds, 0)} whole seconds of load"
     bound = len(manifest.get("generator_bound_seconds") or ())

@@ -171,6 +171,13 @@ def test_a_run_without_a_load_is_partial() -> None:
     assert "no measured phase" in reason
 
 
+def test_a_load_in_which_no_operation_ended_is_not_said_never_to_have_begun() -> None:
+    began = pd.DataFrame([(100.5, "phase", "measured", {})], columns=["time_s", "kind", "name", "detail"])
+    requests = pd.DataFrame(columns=["second", "command", "clock", "bucket_us", "count"])
+    assert judge({"events": began, "requests": requests, "server": _SERVER}, {}) == (
+        "partial", "the load began, but no operation ended in it")
+
+
 def test_no_rate_is_advised_to_a_search_or_a_day_whose_own_rates_nobody_asked_for() -> None:
     searched = _judge(*_every_second(cpu_percent=98.0), events=[("step", {})], late_us=50_000,
                       arrivals="poisson", rate_per_second=300.0)[1]
