@@ -77,6 +77,11 @@ class Campaign:
             return DayRate(rate, now, options.day_seconds, self.peak_to_mean)
         return SteadyRate(rate, now)
 
+    def begin(self, clients: int) -> None:
+        """A load begins, which for the web page may be another one, of another number of clients."""
+        self.clients = max(clients, 1)
+        self.__dict__.pop("schedule", None)
+
     @cached_property
     def reactor(self) -> Reactor:
         """What wakes the clients of this process at their intended starts."""

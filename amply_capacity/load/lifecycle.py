@@ -144,7 +144,14 @@ def _start_owner(
                 ask_for_long_slices()
         _spare_the_collector()
         campaign.drain()
+        campaign.begin(parsed.num_users or 1)
         director.begin()
+
+    def spawned(user_count: int, **_: Any) -> None:
+        if campaign.rate is not None and user_count != campaign.clients:
+            offered = campaign.rate * user_count / campaign.clients
+            say(f"locust: {user_count} users offer {offered:,.0f} of the {campaign.rate:,.0f} operations/s "
+                f"asked for: the load was begun with {campaign.clients}, of which each has its share")
 
     def connect(client_id: str, **_: Any) -> None:
         if crew.shares:  # else the load has not begun
@@ -202,6 +209,7 @@ def _start_owner(
 
     events = environment.events
     events.test_start.add_listener(begin)
+    events.spawning_complete.add_listener(spawned)
     events.test_stopping.add_listener(stopping)
     events.test_stop.add_listener(end)  # all users have stopped: Locust's last table is printed after this
     events.worker_connect.add_listener(connect)

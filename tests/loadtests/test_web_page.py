@@ -71,3 +71,35 @@ def test_the_web_page_plays_all_iterations_as_often_as_it_is_asked_to(
     assert code == 0, words
     assert "Traceback" not in words
     assert operation_counts(read_run(run).requests) == {"cached_read": 240}
+
+
+def test_another_load_of_the_web_page_has_the_rate_whoever_shares_it(starting: Start, tmp_path: Path) -> None:
+    run, port = tmp_path / "run", str(free_port())
+    process = starting(*_SMALL, "--web-port", port, "--arrivals", "constant", "--rate", "200", "-t", "2s",
+                       "--run-dir", str(run), scenario="cache")
+
+    def state() -> str:
+        try:
+            with urllib.request.urlopen(f"http://localhost:{port}/stats/requests") as answer:
+                return str(json.load(answer)["state"])
+        except OSError:
+            return "starting" if process.poll() is None else "gone"
+
+    def swarm(users: int) -> None:
+        body = f"user_count={users}&spawn_rate={users}&run_time=4s".encode()
+        with urllib.request.urlopen(f"http://localhost:{port}/swarm", body) as answer:
+            assert json.load(answer)["success"]
+
+    wait_until(lambda: state() in {"stopped", "gone"}, "the first load's end")
+    recorded = seconds_recorded(run)
+    swarm(6)
+    wait_until(lambda: seconds_recorded(run) >= recorded + 3 or state() == "gone", "another load's seconds")
+    swarm(3)
+    wait_until(lambda: "users offer" in (tmp_path / "log").read_text() or state() == "gone", "a word on it")
+    process.send_signal(signal.SIGINT)
+    code, words = process.wait(PATIENCE_SECONDS), (tmp_path / "log").read_text()
+    assert code == 0, words
+    assert "3 users offer 100 of the 200 operations/s asked for" in words
+    done = read_run(run).requests.query("command == '' and clock == 'service'")
+    counts = done.groupby("second")["count"].sum()
+    assert 190 <= counts.max() < 300  # 600, were each of the six to have what one of two had
