@@ -20,6 +20,7 @@ from amply_capacity.load.campaign import current_campaign
 from amply_capacity.load.client import Connection
 from amply_capacity.load.lane import Lane
 from amply_capacity.load.link import Askable
+from amply_capacity.load.pace import Entry
 from amply_capacity.load.player import Played, Player
 from amply_capacity.load.pool import Pool
 from amply_capacity.load.replies import ReplyError
@@ -56,13 +57,35 @@ class RedisUser(User):  # type: ignore[misc]
 
     `wait_time` follows `--arrivals`: none in a closed loop (plus `--think-time-ms`), else until the next
     intended start. A class with a `wait_time` of its own is played by Locust's own loop, at Locust's speed.
-    A task calls `perform`, `performing` or `play`, or is itself an operation: `plays`.
+    A task calls `perform`, `performing` or `play`, or is itself an operation: `plays`. So do `on_start` and
+    `on_stop`, which a subclass may have of its own, as with any other user.
     """
 
     abstract = True
     default_mix: ClassVar[Mapping[str, int]] = {}
+    _connection: Any = None
+    _entry: Entry | None = None
+    _pool: Pool | None = None
 
-    def on_start(self) -> None:
+    def run(self) -> None:
+        """The user's life: what is ours begins before its `on_start`, and ends after its `on_stop`."""
+        try:
+            self._set_up()
+            super().run()
+        finally:
+            self._clear()
+
+    @property
+    def _taskset_instance(self) -> Any:
+        return self._loop
+
+    @_taskset_instance.setter
+    def _taskset_instance(self, locusts: Any) -> None:
+        """Locust makes its loop over tasks when it runs a user; ours takes its place."""
+        is_ours = locusts is not None and type(self).wait_time is RedisUser.wait_time
+        self._loop = _Rounds(self) if is_ours else locusts
+
+    def _set_up(self) -> None:
         campaign = current_campaign(self.environment)
         if campaign is None:
             raise RuntimeError("a RedisUser needs `scenario(...)` at the end of its locustfile")
@@ -81,7 +104,7 @@ class RedisUser(User):  # type: ignore[misc]
         self.think_seconds = campaign.options.think_time_seconds
         self.quota = campaign.quota(client)
         self.intended: float | None = None
-        connection = campaign.connection()
+        self._connection = connection = campaign.connection()
         if self.pace is not None and campaign.options.pool_size is None:
             with suppress(OSError, ReplyError):  # the first operation tries again, and counts what it meets
                 connection.connect()
@@ -92,12 +115,10 @@ class RedisUser(User):  # type: ignore[misc]
         self._pool = None if size is None else Pool(
             self, campaign.recorder, cast(Callable[[], Askable], campaign.connection), campaign.reactor, size,
             self._fault)
-        if type(self).wait_time is RedisUser.wait_time:
-            self._taskset_instance = _Rounds(self)
-            self._taskset_instance.wait()
 
-    def on_stop(self) -> None:
-        self._player.connection.close()
+    def _clear(self) -> None:
+        if self._connection is not None:  # killed meanwhile, it may not be set up yet
+            self._connection.close()
         if self._pool is not None:
             self._pool.close()
         if self._entry is not None:
@@ -174,6 +195,10 @@ class _Rounds(DefaultTaskSet):  # type: ignore[misc]
     task sets and exceptions work as there; the choice among tasks follows the run's seed. Tasks that are
     operations run in a lane, where the connection is a plain one.
     """
+
+    def run(self) -> None:
+        self.wait()
+        super().run()
 
     def get_next_task(self) -> Any:
         tasks = self.user.tasks

@@ -64,10 +64,16 @@ class Shopping(RedisUser):
 
 
 class Scheduled(RedisUser):
-    """Our own pace, with a task scheduled by another."""
+    """Our own pace, with a task scheduled by another, and a beginning and an end of its own."""
 
     fixed_count = 2
     raised = 0
+
+    def on_start(self):
+        self.perform("store_result")
+
+    def on_stop(self):
+        self.perform("touch")
 
     @task
     def check(self):
@@ -175,6 +181,12 @@ def test_a_nested_task_set_and_scheduled_tasks_are_played(recorded: tuple[int, s
     assert counts["cached_read"] > 10
     assert counts["get_result"] == pytest.approx(counts["check"], abs=2)
     assert "forget_result" not in counts
+
+
+def test_what_a_user_does_at_its_start_and_end_is_played_too(recorded: tuple[int, str, Path, Run]) -> None:
+    _, words, _, run = recorded
+    counts = operation_counts(run.requests)
+    assert (counts["store_result"], counts["touch"]) == (2, 2), words
 
 
 def test_a_task_that_raises_is_told_and_the_user_goes_on(recorded: tuple[int, str, Path, Run]) -> None:
