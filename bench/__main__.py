@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from amply_capacity.target.process import terminable
 from bench import (
     accuracy,
     clocks,
@@ -45,8 +46,9 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"bench: unknown table {', '.join(unknown)}; use one of {', '.join(tables)}", file=sys.stderr)
         return 2
-    for name in arguments or [name for name in tables if name not in _PARTS]:
-        print(tables[name](), flush=True)
+    with terminable():  # servers, generators and folders of a table go with it
+        for name in arguments or [name for name in tables if name not in _PARTS]:
+            print(tables[name](), flush=True)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 from amply_capacity.target import cluster as clusters
 from amply_capacity.target.endpoint import Endpoint, connect
+from amply_capacity.target.process import die_with
 
 __all__ = ["GENERATOR_CORE", "LOCUSTFILES", "POPULATION", "SCENARIOS", "SERVER_CORE", "Reading", "Rig",
            "Throughput", "in_turns", "median_spread", "rig"]
@@ -91,7 +93,7 @@ class Rig:
     @contextlib.contextmanager
     def generator(self, file: Path, *options: str, seconds: float, run_dir: Path | None = None,
                   env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-        """A locustfile at work, pinned; ended with the block."""
+        """A locustfile at work, pinned; ended with the block, or with us, though it stands still then."""
         command = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "-t", f"{seconds:g}s",
                    "--only-summary", *options]
         if run_dir is not None:
@@ -100,7 +102,7 @@ class Rig:
         with open(log, "w") as words:
             process = subprocess.Popen(
                 command, stdout=words, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})},
-                preexec_fn=lambda: os.sched_setaffinity(0, {GENERATOR_CORE}))
+                preexec_fn=functools.partial(_pin, os.getpid()))
             try:
                 yield process
             except _NoLoad as error:
@@ -197,6 +199,12 @@ def median_spread(values: Sequence[float], digits: int = 0) -> str:
     """`median (least–most)`, with so many digits after the point."""
     return (f"{statistics.median(values):>9,.{digits}f} "
             f"({min(values):,.{digits}f}–{max(values):,.{digits}f})")
+
+
+def _pin(parent: int) -> None:
+    """For a generator, before it begins."""
+    os.sched_setaffinity(0, {GENERATOR_CORE})
+    die_with(parent)
 
 
 def _family(pid: int) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import socket
 import subprocess
 import tempfile
@@ -12,7 +14,7 @@ from typing import Any
 
 import hiredis
 
-from amply_capacity.target.process import free_port
+from amply_capacity.target.process import die_with, free_port
 from amply_capacity.target.program import find_server
 
 __all__ = ["Wire", "bare_server"]
@@ -21,14 +23,15 @@ __all__ = ["Wire", "bare_server"]
 @contextlib.contextmanager
 def bare_server(**settings: str | int) -> Iterator[int]:
     """An empty server on a port of this host, with settings such as `maxmemory_policy`; it ends with the
-    block."""
+    block, or the thread, even one that is killed."""
     port = free_port()
     options = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}",
                                                                      str(value))]
     with tempfile.TemporaryDirectory() as directory:
         process = subprocess.Popen(
             [str(find_server().path), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir",
-             directory, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             directory, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=functools.partial(die_with, os.getpid()))
         try:
             deadline = time.monotonic() + 20.0
             while time.monotonic() < deadline:
