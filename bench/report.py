@@ -44,24 +44,24 @@ def table() -> str:
 
 
 def _stretched(directory: Path) -> Path:
-    """The example's measured phase again and again: its tables are those of an hour."""
+    """The example's measured phase again and again: tables that grow with traffic are those of an hour."""
     directory.mkdir()
     events = pd.read_parquet(EXAMPLE_RUN / "events.parquet")
     phases = events[events["kind"] == "phase"]
     begins = int(phases.loc[phases["name"] == "measured", _TIME].iloc[0])
     length = int(phases.loc[phases["name"] == "ended", _TIME].iloc[-1]) - begins
     rounds = _HOUR_SECONDS // length + 1
-    for name in ("requests", "server"):
+    for name, when in (("requests", _SECOND), ("server", _SECOND), ("accesses", _TIME)):
         frame = pd.read_parquet(EXAMPLE_RUN / f"{name}.parquet")
-        inside = frame[frame[_SECOND].between(begins, begins + length - 1)]
-        before = frame[frame[_SECOND] < begins]
-        longer = pd.concat([before, *(inside.assign(second=inside[_SECOND] + number * length)
+        inside = frame[frame[when].between(begins, begins + length, inclusive="left")]
+        before = frame[frame[when] < begins]
+        longer = pd.concat([before, *(inside.assign(**{when: inside[when] + number * length})
                                       for number in range(rounds))])
         longer.to_parquet(directory / f"{name}.parquet", index=False)
     ended = (events["kind"] == "phase") & (events["name"] == "ended")
     events.assign(time_s=events[_TIME] + ended * (rounds - 1.0) * length).to_parquet(
         directory / "events.parquet", index=False)
-    for name in ("commands.parquet", "accesses.parquet", "run.json"):
+    for name in ("commands.parquet", "run.json"):
         (directory / name).write_bytes((EXAMPLE_RUN / name).read_bytes())
     return directory
 
