@@ -124,20 +124,24 @@ def _lines(rows: Sequence[tuple[Claim, float]]) -> list[str]:
 
 
 def _summary(rows: Sequence[tuple[Claim, float]]) -> list[str]:
-    """By quantity: the mean and the largest error, and whether each is as small as it has to be."""
+    """By quantity: the mean and the largest error, and how many were as small as their case allows: that may
+    be more of one than of another, and some are not judged."""
     groups: dict[str, list[tuple[Claim, float]]] = {}
     for claim, value in rows:
         groups.setdefault(claim.quantity, []).append((claim, value))
-    lines = [f"{'':<34} {'mean |error|':>13} {'largest':>9} {'allowed':>9}  intervals that held"]
+    lines = [f"{'':<34} {'mean |error|':>13} {'largest':>9} {'as allowed':>11}  intervals that held"]
     for quantity, group in groups.items():
         errors = [abs(claim.error(value)) for claim, value in group]
         inside = sum(_is_inside(claim, value) for claim, value in group)
+        near = [error <= claim.limit for (claim, _), error in zip(group, errors, strict=True)
+                if claim.limit is not None]
         lines.append(f"{quantity:<34} {sum(errors) / len(errors):>11.2f} {_unit(group[0][0])} "
-                     f"{max(errors):>9.2f} {_allowed(group[0][0]):>9}  {inside} of {len(group)}")
+                     f"{max(errors):>9.2f} {f'{sum(near)} of {len(near)}' if near else '–':>11}  "
+                     f"{inside} of {len(group)}")
     lines += _repeated(rows)
     if rows:
         held = sum(_is_inside(claim, value) for claim, value in rows)
-        lines.append(f"{'all':<34} {'':>13} {'':>9} {'':>9}  {held} of {len(rows)}: "
+        lines.append(f"{'all':<34} {'':>13} {'':>9} {'':>11}  {held} of {len(rows)}: "
                      f"{100.0 * held / len(rows):.0f} % (of 90 % intervals)")
     return lines
 
@@ -168,6 +172,4 @@ def _unit(claim: Claim) -> str:
 
 
 def _allowed(claim: Claim) -> str:
-    if claim.allowed is None:
-        return ""
-    return f"{claim.allowed:g} p" if claim.unit == "points" else f"{100.0 * claim.allowed:g} %"
+    return "" if claim.limit is None else f"{claim.limit:g} {_unit(claim)}"

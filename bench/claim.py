@@ -29,6 +29,11 @@ class Claim:
             return 100.0 * (self.predicted.mid - measured)
         return 100.0 * (self.predicted.mid / measured - 1.0)
 
+    @property
+    def limit(self) -> float | None:
+        """The error that is allowed, as `error` tells one."""
+        return self.allowed if self.allowed is None or self.unit == "points" else 100.0 * self.allowed
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:

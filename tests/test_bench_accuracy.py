@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_what_could_not_be_measured_is_told_and_ends_nothing(ledger: Path) -> No
     assert words.count("withheld: a p99: it is open") == 2
     assert "4 of 6: 67 %" in words
     assert sum(entry.measured is None for entry in read_ledgers(ledger)) == 8
+
+
+def test_each_error_is_held_against_what_its_own_case_allows() -> None:
+    cases = (("wide", 0.15, 101.0), ("narrow", 0.03, 91.0), ("told only", None, 300.0))
+    made = [Experiment([Claim("writes lost", case, "", ABOUT_100, allowed)], lambda value=value: [value])
+            for case, allowed, value in cases]
+    made.append(Experiment([Claim("hit rate", "8 MB", "points", Interval(0.4, 0.5, 0.6), 0.25)],
+                           lambda: [0.498]))
+    summary = accuracy.table((lambda: made,), ()).rpartition("\n\n")[2].splitlines()
+    assert "as allowed" in summary[0]
+    assert re.fullmatch(r"writes lost +25.85 % +66.67 +1 of 2 +2 of 3", summary[1])
+    assert re.fullmatch(r"hit rate +0.20 p +0.20 +1 of 1 +1 of 1", summary[2])
 
 
 def test_a_drill_that_could_not_be_measured_is_not_as_near(monkeypatch: pytest.MonkeyPatch) -> None:
