@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +25,12 @@ class Claim:
     """None for a row that is told and not judged."""
 
     def error(self, measured: float) -> float:
-        """Signed: predicted less measured, in points of 100, or over what was measured in percent."""
+        """Signed: predicted less measured, in points of 100, or over what was measured in percent; where
+        that is 0, endless."""
         if self.unit == "points":
             return 100.0 * (self.predicted.mid - measured)
+        if measured == 0.0:
+            return math.inf if self.predicted.mid else 0.0
         return 100.0 * (self.predicted.mid / measured - 1.0)
 
     @property

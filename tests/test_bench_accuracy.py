@@ -69,6 +69,12 @@ def test_each_error_is_held_against_what_its_own_case_allows() -> None:
     assert re.fullmatch(r"hit rate +0.20 p +0.20 +1 of 1 +1 of 1", summary[2])
 
 
+def test_nothing_where_much_was_predicted_is_a_row_like_others() -> None:
+    words = accuracy.table((lambda: [Experiment([claim("lost")], lambda: [0.0])],), ())
+    assert re.search(r"^hit rate +lost +100 keys +0 keys +\+inf % +10 %  no$", words, re.MULTILINE)
+    assert "0 of 1: 0 %" in words
+
+
 def test_a_drill_that_could_not_be_measured_is_not_as_near(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("_losses", batch), ("_outages", list), ("_failovers", list),
                         ("_in_a_row", lambda: "in a row"), ("_killed", lambda: "killed")):
