@@ -7,6 +7,7 @@ a core free is measured beside each other, the rest one by one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +17,7 @@ from statistics import median
 from amply_capacity.files import LEDGER_DIR
 from amply_capacity.model.ledger import Ledger
 from amply_capacity.progress import progress, say
+from amply_capacity.target.process import die_with
 from bench import churn, costs, drills, hits, leak, memory, network, profiled, queues
 from bench.claim import Claim, Experiment
 
@@ -102,7 +104,13 @@ def _in_process(experiment: Experiment) -> Sequence[float]:
     """Measured by a process of its own, which has a Python of its own."""
     context = get_context("fork")  # the experiment holds functions, which are not sent
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(experiment.measure()))
+    parent = os.getpid()
+
+    def measure() -> None:
+        die_with(parent)
+        sender.send(experiment.measure())
+
+    process = context.Process(target=measure)
     process.start()
     sender.close()
     try:

@@ -37,6 +37,20 @@ with Rig(None, "nobody", None).generator(Path(sys.argv[1]), seconds=60.0) as pro
     print(process.pid, flush=True)
     time.sleep(60.0)
 """
+MEASUREMENT = """
+import os, sys, time
+from pathlib import Path
+from bench import accuracy
+from bench.claim import Experiment
+
+def measure():
+    print(os.getpid(), flush=True)
+    time.sleep(60.0)
+    return []
+
+accuracy.LEDGER_DIR = Path(sys.argv[1])
+accuracy.table((lambda: [Experiment([], measure, runs_beside_others=True)],), ())
+"""
 SOON = 10.0
 
 
@@ -78,8 +92,20 @@ def test_a_benchmark_that_is_killed_takes_its_servers_with_it(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_measurement_beside_others_does_not_go_on_alone(tmp_path: Path) -> None:
+    process, pid = begun(MEASUREMENT, str(tmp_path), scratch=tmp_path)
+    os.kill(process.pid, signal.SIGKILL)  # the measurement has its output too
+    assert is_soon(lambda: has_ended(pid))
+    process.communicate(timeout=SOON)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_a_generator_that_stands_still_is_not_left_so(tmp_path: Path) -> None:
     process, pid = begun(GENERATOR, str(tmp_path / "nothing.py"), scratch=tmp_path)
     os.kill(pid, signal.SIGSTOP)  # as between its turns
     ended(process, signal.SIGKILL)
-    assert is_soon(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert is_soon(lambda: has_ended(pid))
+
+
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
