@@ -18,7 +18,10 @@ __all__ = ["predicted_against_measured", "track_record_text", "wilson"]
 _CONFIDENCE = 0.9
 _LINEAR_PERCENT = 1.0
 """Errors below it are drawn to scale, larger ones logarithmically."""
-_MOST_PERCENT = 1_000.0
+_MOST_PERCENT, _EDGE_PERCENT = 1_000.0, 1_250.0
+"""An error beyond the edge is drawn there."""
+_WHOLE_PERCENT = 10.0
+"""From here on a percentage is told without decimals."""
 _SPREAD = 0.7
 """Of a row's height, for the cases of one quantity beside each other."""
 _ALONE, _BESIDE, _MOST_HEIGHT = 5, 4, 3.0
@@ -122,7 +125,8 @@ def _draw_errors(axes: Axes, row: float, repeats: Sequence[Entry], *, alone: boo
     faint = min(1.0, (_FAINT_FROM / len(repeats)) ** 0.5)
     for colour, marker, ours in ((ACCENT, "o", held),
                                  (WARN, "s", [entry for entry in repeats if not entry.is_inside])):
-        axes.plot([100.0 * (entry.relative_error or 0.0) for entry in ours], [row] * len(ours), marker,
+        axes.plot([min(100.0 * (entry.relative_error or 0.0), _EDGE_PERCENT) for entry in ours],
+                  [row] * len(ours), marker,
                   color=colour, markersize=size, markeredgecolor="white", markeredgewidth=0.5, alpha=faint)
 
 
@@ -156,4 +160,5 @@ def _wanted(judged: Sequence[Score]) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{100.0 * share:.2g}"
+    percent = 100.0 * share
+    return f"{percent:,.0f}" if percent >= _WHOLE_PERCENT else f"{percent:.2g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -66,6 +67,19 @@ def test_an_interval_that_did_not_hold_is_drawn_in_another_colour() -> None:
     held, failed = (predicted_against_measured([entry("memory", value)]).svg.count("#d55e00")
                     for value in (100.0, 300.0))
     assert failed > held
+
+
+def test_the_worst_prediction_is_not_left_out_of_the_picture() -> None:
+    marks = [re.findall(r'<use [^>]* x="([\d.]+)" [^>]*fill: #d55e00; stroke: #ffffff',
+                        predicted_against_measured([entry("memory", value)]).svg)
+             for value in (9.0, 0.1, 1e-3)]
+    near, far, further = (float(x) for [x] in marks)
+    assert near < far == further, "at the edge"
+
+
+def test_a_large_error_is_told_as_one_reads_it() -> None:
+    assert track_record_text([entry("memory", 40.0)]).endswith("the median error is 150 %.")
+    assert track_record_text([entry("memory", 0.1)]).endswith("the median error is 99,900 %.")
 
 
 def test_repeats_of_a_case_share_a_line_and_a_height() -> None:
