@@ -126,9 +126,17 @@ class Ledger:
 
 
 def read_ledgers(*directories: Path) -> list[Entry]:
-    """The entries of every `*.jsonl` of these directories; none where there is no such directory."""
+    """The entries of every `*.jsonl` of these directories; none where there is no such directory.
+
+    A prediction that stands in several, as in a copy of a ledger, is one.
+    """
     files = {path.resolve(): None for directory in directories for path in sorted(directory.glob("*.jsonl"))}
-    return [entry for path in files for entry in _entries(path)]
+    entries: dict[str, Entry] = {}
+    for path in files:
+        for entry in _entries(path):
+            if entry.id not in entries or entries[entry.id].measured is None:
+                entries[entry.id] = entry
+    return list(entries.values())
 
 
 def scores(entries: Iterable[Entry]) -> list[Score]:

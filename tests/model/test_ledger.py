@@ -67,6 +67,17 @@ def test_every_ledger_of_a_directory_is_read(ledger: Ledger, tmp_path: Path) -> 
     assert read_ledgers(tmp_path / "nowhere") == []
 
 
+def test_a_copy_of_a_ledger_counts_no_prediction_twice(ledger: Ledger, tmp_path: Path) -> None:
+    name = predict(ledger, 0.5)
+    predict(ledger, 0.5, case="9 MB")
+    older = tmp_path / "older" / "copy.jsonl"
+    older.parent.mkdir()
+    older.write_bytes(ledger.path.read_bytes())
+    ledger.measure(name, 0.4)
+    for directories in ((older.parent, ledger.path.parent), (ledger.path.parent, older.parent)):
+        assert [entry.measured for entry in read_ledgers(*directories)] == [0.4, None]
+
+
 @pytest.mark.parametrize(("line", "words"), [
     ("not json", "line 2"),
     (json.dumps({"measurement_of": "nobody", "measured": 1.0, "measured_at": "2026"}),
