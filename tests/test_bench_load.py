@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from bench import load
 from bench.load import _TURN_SECONDS, _median_interval, _on_over_off
-from bench.rig import Reading
+from bench.rig import Reading, Rig, Throughput
 
 EVERY_S = 0.2
+
+
+def test_who_is_not_installed_is_left_out_of_the_contest(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As beside an embedded server, which brings no tools."""
+    once = Throughput(2_000.0, 1_000.0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("awake", "rig"):
+        monkeypatch.setattr(load, name, lambda *_: contextlib.nullcontext(Rig(*[None] * 3)))  # type: ignore[arg-type]
+    monkeypatch.setattr(Rig, "locust", lambda *_, **__: once)
+    monkeypatch.setattr(load, "_plain", lambda *_, **__: once)
+    monkeypatch.setattr(load, "_bytes_per_minute", lambda *_: 1.0)
+    monkeypatch.setattr(load, "_processes", lambda _: [])
+    for name in ("_at_once", "_alternating", "_recording"):
+        monkeypatch.setattr(load, name, lambda *_: "")
+    table = load.table()
+    assert "mixed, ours / mixed, plain Locust" in table
+    assert "GET/SETEX, ours" in table
+    assert "redis-benchmark" not in table
+    assert "memtier" not in table
 
 
 def readings_of(rates: list[float], began_s: float) -> list[Reading]:
