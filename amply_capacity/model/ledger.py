@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -74,7 +74,7 @@ class Score:
     inside: int
     """Those of them whose interval held the truth."""
     confidence: float
-    """How often it should, mean."""
+    """How often it should, mean of those that were measured (of all where none was)."""
     median_error: float | None
     """Of the relative errors' amounts; None where none can be told."""
     bias: float | None
@@ -152,7 +152,7 @@ def _score(quantity: str, group: list[Entry]) -> Score:
     errors = [error for entry in measured if (error := entry.relative_error) is not None]
     return Score(
         quantity, len(measured), sum(entry.is_inside is True for entry in measured),
-        sum(entry.predicted.confidence for entry in group) / len(group),
+        fmean(entry.predicted.confidence for entry in measured or group),
         median(map(abs, errors)) if errors else None, median(errors) if errors else None,
         max(map(abs, errors)) if errors else None, len(group) - len(measured))
 

@@ -60,6 +60,13 @@ def test_scores_tell_coverage_error_and_bias_by_quantity(ledger: Ledger) -> None
     assert (evictions.measured, evictions.open, evictions.median_error) == (0, 1, None)
 
 
+def test_how_often_intervals_should_hold_is_asked_of_those_that_were_measured(ledger: Ledger) -> None:
+    ledger.predict("hit rate", "16 MB", "points", Interval(0.4, 0.5, 0.6, 0.5), {})
+    assert scores(ledger.entries())[0].confidence == 0.5
+    ledger.measure(predict(ledger, 0.5), 0.5)
+    assert scores(ledger.entries())[0].confidence == 0.9
+
+
 def test_every_ledger_of_a_directory_is_read(ledger: Ledger, tmp_path: Path) -> None:
     predict(ledger, 0.5)
     predict(Ledger(ledger.path.with_name("other.jsonl")), 0.6)
