@@ -1,4 +1,4 @@
-"""`make bench` prints every table; `python -m bench NAME` one of them."""
+"""`make bench` prints every table that is no part of another; `python -m bench NAME` one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from bench import (
 )
 
 _PARTS = {"throughput", "cpu", "network", "drills"}
-"""What `accuracy` has too, so that without a name they are not measured twice."""
+"""What `accuracy` has too, so that without a name they are not measured twice; what drills leave behind is
+told only where they are asked for."""
 
 
 def main(arguments: list[str]) -> int:
